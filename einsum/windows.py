@@ -33,6 +33,8 @@ class Window:
     `channels_last` says that channels vary fastest in the image, as in NHWC, and `skips` that
     windows lie more than one element apart; they slide in so many `directions`. Of the filters,
     so many `phases` lie side by side within a row of places, as a transposed convolution's do.
+    Along the innermost direction lie `last_outputs` places, `last_taps` points of a window and
+    `last_side` elements of the image.
     """
 
     image: str
@@ -49,11 +51,14 @@ class Window:
     skips: bool
     directions: int
     phases: Amount
+    last_outputs: Amount
+    last_taps: Amount
+    last_side: Amount
 
 
 @dataclass(frozen=True)
 class Form:
-    """The ranks of a convolution by what they do."""
+    """The ranks of a convolution by what they do; `last_at` is where the innermost one slides."""
 
     image: str
     kernel: str
@@ -66,6 +71,8 @@ class Form:
     phases: tuple[str, ...]
     channels_last: bool
     skips: bool
+    last: tuple[str, ...]
+    last_at: int
 
 
 @dataclass(frozen=True, eq=False)
@@ -162,6 +169,9 @@ def window(einsum: Einsum, cascade: Cascade) -> Window | None:
         skips=form.skips,
         directions=len(form.outputs),
         phases=extent(form.phases, cascade),
+        last_outputs=extent(tuple(r for r in form.last if r in form.outputs), cascade),
+        last_taps=extent(tuple(r for r in form.last if r in form.taps), cascade),
+        last_side=extent((cascade.tensors[form.image].ranks[form.last_at],), cascade),
     )
 
 
@@ -211,6 +221,7 @@ def _classified(
     inner = last is not None and (last in channels or last in weights)
     end = len(output.ranks) - inner
     after = output.ranks[max(map(output.ranks.index, outputs)) + 1 : end]
+    last_at = max(at for at, index in enumerate(image.indices) if index.rank is None)
     return Form(
         image=image.tensor,
         kernel=kernel.tensor,
@@ -223,4 +234,6 @@ def _classified(
         phases=tuple(rank for rank in after if rank in filters),
         channels_last=inner,
         skips=any(step > 1 for i in image.indices for rank, step in i.terms if rank in outputs),
+        last=tuple(rank for rank, _ in image.indices[last_at].terms),
+        last_at=last_at,
     )

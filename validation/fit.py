@@ -146,14 +146,19 @@ def _sample(family: str, group: Group, hardware: Hardware, others: Others) -> Sa
 
 
 def tiled(call: Call, hardware: Hardware) -> Call:
-    """The call with its one tile filled in, where no time chooses it: a fit need not do it anew."""
-    known = len(call.menu) == 1 and call.resolve is not None and call.touched_bytes is None
-    sizes = cast(dict[str, Any], vars(call.problem))
+    """The call with its one tile filled in, where no time chooses it: a fit need not do it anew.
+
+    It is the call as its library runs it on that generation of GPUs, and needs no placing any more.
+    """
+    there = placed(call, hardware)
+    known = len(there.menu) == 1 and there.resolve is not None and there.touched_bytes is None
+    sizes = cast(dict[str, Any], vars(there.problem))
     points = max(int(np.size(size)) for size in sizes.values())
-    if not known or placed(call, hardware) is not call or points > LONG_CHUNK:
+    if not known or points > LONG_CHUNK:
         return call
-    tile = cast(Any, call.resolve)(call.menu[0], call.problem, limits(hardware))
-    return replace(call, menu=(tile,), resolve=None)
+    tile = cast(Any, there.resolve)(there.menu[0], there.problem, limits(hardware))
+    alone = replace(there.library, apart={})
+    return replace(there, menu=(tile,), resolve=None, library=alone)
 
 
 def joined(groups: Sequence[Group]) -> list[Group]:

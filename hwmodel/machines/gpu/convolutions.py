@@ -53,6 +53,9 @@ def convolution(
         channels_last=found.channels_last,
         directions=found.directions,
         phases=found.phases,
+        last_outputs=found.last_outputs,
+        last_taps=found.last_taps,
+        last_side=found.last_side,
     )
     stencil = StencilProblem(
         elements=found.batch * found.groups * found.filters * found.outputs,

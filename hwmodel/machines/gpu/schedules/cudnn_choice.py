@@ -1,10 +1,15 @@
 """Which kernel cuDNN's heuristic takes for a convolution on a Hopper GPU, as far as sizes tell.
 
-A forest of decision trees (Breiman 2001) over sizes and what divides them: the mean of its leaves'
-shares of the kernels that were traced there. cuDNN's own rule is not published; the likeliest of 76
-kernels is the one that ran in 46 of 100 convolutions that the forest did not see. It is data of one
-version of the library (`cudnn_choice.csv`, fitted to the traces of `cudnn_kernels`), no law; a
-number format without a forest takes the one of as many bytes as are nearest.
+The heuristic (`CUDNN_HEUR_MODE_INSTANT`, torch's default) is a function of sizes and of the
+device's properties, which the library evaluates without a GPU: it was asked for 108,000
+convolutions of one group in 16 bits, 40,000 in 32 and 93,000 of groups and transposed ones, near
+traced ones, and names the tile of all 19,724 traced kernels that state theirs. A decision tree
+for each (CART, Breiman et al. 1984; of entropy) over sizes and what divides them says how likely
+each kernel of the menu is. The likeliest is the library's in 78 of 100 convolutions of measured
+shapes that it did not see, in 93 of groups, in 76 of transposed ones (in 32 bits 69, 79 and 71).
+cuDNN's own rule is not published. It is data of one version of the library (`cudnn_choice.csv`;
+9.19, an H200), no law; a number format without a tree takes the one of as many bytes as are
+nearest.
 """
 
 import csv
@@ -16,14 +21,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hwmodel.machines.gpu.schedules.convolution import PAD_BYTES, ConvolutionProblem
-from hwmodel.quantity.dtypes import element_bytes
+from hwmodel.machines.gpu.schedules.convolution import ConvolutionProblem
 
 Array = NDArray[np.float64]
 
 FILE = Path(__file__).with_suffix(".csv")
-"""Bytes of an element, tree, node; what is seen (place in `seen`) and its limit, the nodes below
-and above; of a leaf kernels, as places in the menu, with their shares."""
+"""Nodes, each with what lies below its limit right after it: bytes of an element and the form of
+a convolution; what is seen (place in `seen`), its limit, and the node of what lies above; of a leaf
+kernels, as places in the menu, with their shares."""
+FORMS = ("one", "groups", "phases")
 LEAF = -1
 
 
@@ -33,7 +39,6 @@ class Tree:
 
     seen: NDArray[np.int64]
     limit: Array
-    below: NDArray[np.int64]
     above: NDArray[np.int64]
     shares: Array
 
@@ -43,53 +48,63 @@ class Tree:
         while (inner := self.seen[node] != LEAF).any():
             place = np.maximum(self.seen[node], 0)
             value = np.take_along_axis(found, place[..., None], -1)[..., 0]
-            after = np.where(value <= self.limit[node], self.below[node], self.above[node])
+            after = np.where(value <= self.limit[node], node + 1, self.above[node])
             node = np.where(inner, after, node)
         return self.shares[node]
 
 
 @cache
-def forest(element: int, kernels: int) -> tuple[Tree, ...]:
-    """The trees for formats of so many bytes, whose menu has so many kernels."""
+def tree(element: int, form: str, kernels: int) -> Tree:
+    """The tree for formats of so many bytes, whose menu has so many kernels."""
     with FILE.open(encoding="utf-8", newline="") as file:
-        rows = [row for row in csv.DictReader(file) if int(row["element"]) == element]
-    found: list[Tree] = []
-    for number in sorted({int(row["tree"]) for row in rows}):
-        nodes = [row for row in rows if int(row["tree"]) == number]
-        shares = np.zeros((len(nodes), kernels))
-        for at, row in enumerate(nodes):
-            for kernel, share in (each.split(":") for each in row["chances"].split()):
-                shares[at, int(kernel)] = float(share)
-        seen_, below, above = (
-            np.array([int(row[name]) for row in nodes]) for name in ("seen", "below", "above")
-        )
-        limit = np.array([float(row["limit"]) for row in nodes])
-        found.append(Tree(seen_, limit, below, above, shares))
-    return tuple(found)
+        nodes = [
+            row
+            for row in csv.DictReader(file)
+            if int(row["element"]) == element and row["form"] == form
+        ]
+    shares = np.zeros((len(nodes), kernels))
+    for at, row in enumerate(nodes):
+        for kernel, share in (each.split(":") for each in row["chances"].split()):
+            shares[at, int(kernel)] = float(share)
+    seen_, above = (
+        np.array([int(row[name] or LEAF) for row in nodes]) for name in ("seen", "above")
+    )
+    limit = np.array([float(row["limit"] or 0) for row in nodes])
+    return Tree(seen_, limit, above, shares)
 
 
 def seen(problem: ConvolutionProblem) -> Array:
-    """What trees ask of a convolution, the last axis one number each.
+    """What a tree asks of a convolution, the last axis one number each.
 
-    Its sizes and their products, blocks of two tiles, what is left of tiles and slices, which
-    directions, layout and format.
+    Its sizes and their products, what is left of tiles and slices, blocks of three tiles, which
+    directions, layout and format; places, taps and side along the innermost direction and the
+    others; groups and phases.
     """
-    rows, filters, channels, taps = (
+    rows, filters, channels, taps, outputs, phases = (
         np.asarray(size, np.float64)
-        for size in (problem.M, problem.filters, problem.channels, problem.taps)
+        for size in (
+            *(problem.M, problem.filters, problem.channels),
+            *(problem.taps, problem.outputs, problem.phases),
+        )
     )
-    element = element_bytes(problem.dtype_a)
+    filters = filters / phases
+    last_outputs, last_taps, last_side = (
+        np.asarray(size, np.float64)
+        for size in (problem.last_outputs, problem.last_taps, problem.last_side)
+    )
     depth = channels * taps
+    whole = np.asarray(problem.whole_elements, np.float64) / problem.groups
+    area = whole / (problem.batch * channels)
     found: list[Any] = [
-        *(rows, filters, channels, taps, problem.batch, problem.outputs),
-        problem.image_elements / (rows * channels),
-        *(filters % 64, filters % 128, channels % 64),
-        *(channels * element % PAD_BYTES, filters * element % PAD_BYTES),
-        *(depth, rows * filters, rows * filters * depth),
-        *(np.ceil(rows / m) * np.ceil(filters / m) for m in (128, 64)),
-        *(filters % 192, filters % 96, channels % 32),
+        *(rows, filters, channels, taps, problem.batch, outputs),
+        *(depth, whole, rows * filters, filters * depth),
+        *(filters % size for size in (64, 128, 32, 96, 192, 256, 8)),
+        *(channels % size for size in (64, 32, 8)),
+        *(np.ceil(rows / m) * np.ceil(filters / n) for m, n in ((64, 64), (128, 128), (256, 128))),
         *(problem.directions, problem.channels_last, problem.dtype_a == "bf16"),
-        filters * depth,
+        *(last_outputs, outputs / last_outputs, last_taps, taps / last_taps),
+        *(last_side, area / last_side, outputs / area, last_side / last_outputs),
+        *(problem.groups, phases),
     ]
     return np.stack(np.broadcast_arrays(*(np.asarray(each, float) for each in found)), -1)
 
@@ -97,5 +112,6 @@ def seen(problem: ConvolutionProblem) -> Array:
 def chances(problem: ConvolutionProblem, element: int, kernels: int) -> Array:
     """How likely each of the menu's kernels is to be taken."""
     found = seen(problem)
-    trees = forest(element, kernels)
-    return sum((tree.at(found) for tree in trees), np.zeros(1)) / len(trees)
+    one, groups, phases = (tree(element, form, kernels).at(found) for form in FORMS)
+    several, transposed = (np.asarray(n)[..., None] > 1 for n in (problem.groups, problem.phases))
+    return np.where(transposed, phases, np.where(several, groups, one))

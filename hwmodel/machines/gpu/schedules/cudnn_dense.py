@@ -1,11 +1,12 @@
-"""A convolution of one group by the kernel that cuDNN's menu gives it, on a Hopper GPU.
+"""A convolution by the kernel that cuDNN's menu gives it, on a Hopper GPU.
 
 `cudnn_menu` says which kernel, and its clocks on the H200 that was traced; here they become counts,
 so that they follow the matrix units' rate, the clock and the DRAM of the device at hand:
 
-    a block      slices x (matrix instructions of `effort`) + clocks at its start and end
-    split        parts of blocks take what the last round leaves idle, so that rounds need not be
-                 whole; half a block at least
+    a block      slices x (matrix instructions of `effort`) + clocks at its start and end, of which
+                 a share is waited for once
+    shared       parts of blocks take what the last round leaves idle, so that rounds need not be
+                 whole; a quarter of a block at least
     meeting      where blocks of few meet on a processor, one more goes after the others
     counted      bulk kernels of many blocks draw them by a counter that is cleared before
     by vectors   instructions of each output, and of its products
@@ -28,29 +29,30 @@ from hwmodel.spine.activity import Activity, Overlap, Repeat, Serial, Waves, Wor
 
 RATE = 0.9
 """Share of the datasheet's rate at which `effort` is 1."""
-BYTE_FLOP_PER_CLOCK, VECTOR_FLOP_PER_CLOCK = 8192.0, 256.0
-"""Of a processor's matrix units, times the bytes of an element, and of its vector units."""
+VECTOR_FLOP_PER_CLOCK = 256.0
+"""Of a processor's vector units."""
 CLEARED, PREPARED, TURNS = 0.32, 0.6, 2
 """Launches that clearing a counter of tiles takes (1.2 us in a graph, traced), where there are more
 than so many for each processor, and preparing sums that are shared."""
-PARTS, UNEVEN = 2, 1.0001
-"""Parts of a block that is split; the longest over the mean of what is shared out."""
+UNEVEN = 1.0001
+"""The longest over the mean of what is shared out."""
 
 
 @dataclass(frozen=True)
 class DenseTile(LibraryTile):
-    """A launch record of a convolution of one group.
+    """A launch record of a convolution; `apart` is 1 where each of several groups has a launch.
 
-    Clusters of `across` columns by `along` rows of blocks, of which so many blocks run `at_once`.
-    `slices` of K of a block, and its `turn`: clocks at its start and end. Clearing
-    counters before takes `cleared` launches. `shared` blocks are split
-    where they would leave processors idle; `meeting` is 1 where blocks of few meet. By the vector
-    units (`direct`) `turn` is the clocks of an output, of which each processor has `fewest`. Images
-    are taken `as_it_lies`, or `unpadded`.
+    Blocks have so many `columns`, in clusters of `across` by `along`, of which so many blocks run
+    `at_once`. `slices` of K of a block, and its `turn`: clocks at its start and end; `once`: those
+    that are waited for once. Clearing counters before takes `cleared` launches. `shared` blocks are
+    split where they would leave processors idle; `meeting` is 1 where blocks of few meet. By the
+    vector units (`direct`) `turn` is the clocks of an output, of which each processor has `fewest`.
+    Images are taken `as_it_lies`, or `unpadded`. Groups `apart` take the time of so many `times`.
     """
 
     slices: Amount = 0
     turn: Amount = 0
+    once: Amount = 0
     cleared: Amount = 0
     shared: Amount = 0
     meeting: Amount = 0
@@ -61,42 +63,50 @@ class DenseTile(LibraryTile):
     across: Amount = 1
     along: Amount = 1
     at_once: Amount = 1
+    columns: Amount = 1
+    apart: Amount = 0
+    times: Amount = 1
 
 
 def launched(problem: ConvolutionProblem, limits: Limits) -> dict[str, Any]:
     """Fields of the launch record, of each of the problem's points."""
     element = element_bytes(problem.dtype_a)
     menu = cudnn_menu.menu_of(element)
-    sizes = cudnn_menu.sizes_of(problem)
+    sizes = cudnn_menu.sizes_of(problem, menu)
     many = np.asarray(limits.processors, float)[..., None]
     count, at_once = cudnn_menu.clusters(sizes, menu, limits.processors)
     clustered = menu.across * menu.along
     busy = cudnn_menu.busy(sizes, menu, limits.processors)
     slow = cudnn_menu.slice_clocks(sizes, menu, busy, problem.directions)
-    ideal = 2 * menu.block_m * menu.block_n * menu.block_k * element / BYTE_FLOP_PER_CLOCK
+    ideal = 2 * menu.block_m * menu.block_n * menu.block_k * element
+    ideal = ideal / cudnn_menu.BYTE_FLOP_PER_CLOCK
     vector = menu.of(*cudnn_menu.VECTOR)
     start, each, thousands, *_ = menu.numbers
     output = (start + each * sizes.taps * sizes.channels) * menu.slice_clocks
-    bulk = menu.of("bulk", "split")
+    each_round, once = cudnn_menu.block_clocks(sizes, menu, limits.processors)
+    shared = cudnn_menu.shared(sizes, menu, limits.processors)
+    bulk = menu.of("bulk")
     columns = {
         "block_m": menu.block_m,
         "block_n": menu.block_n,
         "block_k": menu.block_k,
-        "multicast": np.where(bulk, 2, 1),
+        "multicast": 1 + 0 * menu.kind,
         "persistent": np.where(bulk, 1, 0),
         "effort": np.where(vector, 1, slow / ideal * RATE),
         "slices": np.where(vector, 0, cudnn_menu.slices(sizes, menu)),
-        "turn": np.where(vector, output, cudnn_menu.block_clocks(menu)),
+        "turn": np.where(vector, output, each_round),
+        "once": np.where(vector, 0, once),
         "cleared": np.where(
-            menu.of("split"),
-            PREPARED,
-            np.where(bulk & (count * clustered > TURNS * many), CLEARED, 0),
+            shared, PREPARED, np.where(bulk & (count * clustered > TURNS * many), CLEARED, 0)
         ),
-        "shared": np.where(menu.of("split"), 1, 0),
+        "shared": np.where(shared, 1, 0),
         "meeting": np.where(cudnn_menu.met(sizes, menu, limits.processors), 1, 0),
         "across": menu.across,
         "along": menu.along,
         "at_once": at_once * clustered,
+        "columns": np.ceil(sizes.filters / menu.block_n) * sizes.sets,
+        "apart": np.where(sizes.times > 1, 1, 0) + 0 * sizes.times,
+        "times": sizes.times,
         "direct": np.where(vector, 1, 0),
         "as_it_lies": np.where(menu.of(*cudnn_menu.UNCONVERTED), 1, 0),
         "unpadded": np.where(vector | menu.of("gathered"), 1, 0),
@@ -117,15 +127,15 @@ def product(problem: ConvolutionProblem, tile: DenseTile, limits: Limits) -> Act
     """The kernel that multiplies, without those that convert."""
     unit, dtype = product_unit(problem.dtype_a, problem.dtype_b)
     element = element_bytes(problem.dtype_a)
-    parts = where(tile.shared > 0, PARTS, 1)
+    parts = where(tile.shared > 0, cudnn_menu.PARTS, 1)
     m, n = most((tile.block_m, 1)), most((tile.block_n, 1))
     across, along = most((tile.across, 1)), most((tile.along, 1))
-    columns, rows = ceil_div(problem.filters, n), ceil_div(problem.M, m)
-    blocks = ceil_div(columns, across) * across * ceil_div(rows, along) * along
+    rows = ceil_div(problem.M, m)
+    blocks = ceil_div(tile.columns, across) * across * ceil_div(rows, along) * along
     at_once = most((tile.at_once, 1))
     slices = tile.slices / parts
     staged = (m + n) * tile.block_k * element * slices
-    loaded = staged / tile.multicast
+    loaded = (m / across + n / along) * tile.block_k * element * slices
     block = Serial(
         (
             Work(
@@ -140,11 +150,14 @@ def product(problem: ConvolutionProblem, tile: DenseTile, limits: Limits) -> Act
     uneven = where(tile.shared > 0, UNEVEN, 1)
     waves = Waves(blocks * parts, at_once, block, uneven)
     late = Repeat(tile.meeting, Waves(1, limits.processors, block))
-    read = problem.image_elements * bytes_of(problem.dtype_a)
-    read = read + problem.filters * problem.K * bytes_of(problem.dtype_b)
-    written = problem.M * problem.filters * bytes_of(problem.dtype_out)
+    launches = where(tile.apart > 0, problem.groups, 1)
+    groups = problem.groups / launches
+    read = problem.image_elements / launches * bytes_of(problem.dtype_a)
+    read = read + groups * problem.filters * problem.K * bytes_of(problem.dtype_b)
+    written = groups * problem.M * problem.filters * bytes_of(problem.dtype_out)
     stream = Work(read={"dram": read}, written={"dram": written})
-    by_matrix = Overlap((Serial((waves, late)), Serial((stream, Work(slots={"queue": 1})))))
+    once = Work(slots={"cycle": tile.once})
+    by_matrix = Overlap((Serial((waves, late, once)), Serial((stream, Work(slots={"queue": 1})))))
     outputs = problem.M * ceil_div(problem.filters, n) * n
     each = most((tile.fewest, 1))
     threads = Work(

@@ -1,30 +1,42 @@
 """The kernels that cuDNN may take for a convolution on a Hopper GPU, and which is predicted with.
 
-For one group of channels last, or converted to that, cuDNN 9.19 has some hundred kernels. Its
-heuristic's choice is known from traces alone, and cannot be told from the sizes in half of the
-cases (`cudnn_choice`). So each kernel of the menu has a time, in clocks, and a chance, and the one
-that is predicted with is the median of the menu by its time: half of what is likely is faster.
-Where two thirds of the choice are certain this is the kernel that runs; elsewhere a wrong guess
-costs little.
+For channels last, or converted to that, cuDNN 9.19 has some hundred kernels. Its
+heuristic is a function of the sizes (it answers without a GPU, `cudnn_choice`), of which a tree
+tells the kernel in three of four convolutions. So each kernel of the menu has a time, in clocks,
+and a chance, and the one that is predicted with is the median of the menu by its time: half of what
+is likely is faster. Where two thirds of the choice are certain this is the kernel that runs;
+elsewhere a wrong guess costs little.
 
     clocks = rounds x (slices x clocks of a slice + clocks of a block), or the DRAM's if longer
 
-Kinds of kernels: "bulk" (sm90_xmma, in clusters; "split": the same, of which some blocks
-share their sum), "copied" (cutlass, threads copy; its grid is padded
-to whole groups of columns, so that two blocks of few may meet on one processor), "older", "indexed"
-and "gathered" (sm80_xmma; the last joins the channels of all points of a window), and those of
-the vector units: "engine", "implicit", "precomputed", "plain", "nd", threads that make an output
-each. All of these but the first take images whose channels come first as they lie. "strips" are
-windows of 7 x 7 whose borders, where pads are read, are left to four launches of a few blocks, one
-after the other, which take ten times as long as the rest. "first" is a kernel of the matrix units
-for a network's first layer, whose time goes with its outputs alone.
+Kinds of kernels: "bulk" (sm90_xmma, in clusters), "copied" (cutlass, threads copy; its grid is
+padded to whole groups of columns, so that two blocks of few may meet on one processor), "older",
+"indexed" and "gathered" (sm80_xmma; the last joins the channels of all points of a window), and
+those of the vector units: "engine", "implicit", "precomputed", "plain", "nd", threads that make an
+output each. All of these but the first take images whose channels come first as they lie. "strips"
+are windows of 7 x 7 whose borders, where pads are read, are left to four launches of a few blocks,
+one after the other, which take ten times as long as the rest. "first" is a kernel of the matrix
+units for a network's first layer, whose time goes with its outputs alone.
 
-Bulk kernels of one name come with clusters of several forms, by columns and rows of blocks, and
-that is why one takes twice the time of another of its name: columns and rows are filled up to whole
-clusters, so that 640 filters in tiles of 128 take the time of 1,024 in clusters of four columns;
-clusters of three to eight blocks leave up to a fifth of the processors idle. A trace's grid is as
-many clusters as run at once, which leaves few forms, and its time says which (the knobs that cuDNN
-logs, and Nsight Compute, name such forms).
+Groups: a tile of the matrix units' kernels multiplies as many groups side by side as its columns
+hold, channels of a group filled up to a power of two; what is copied by threads, and the vector
+units' kernels, run once for each group, a few at a time.
+
+Transposed convolutions: kernels of the same tiles, one phase after the other in whole tiles. Places
+of a phase lie a stride apart, for which blocks and slices take longer (`STRIDED`).
+
+A slice of a bulk kernel takes as long as its matrix instructions, or as its loads: blocks of a
+cluster in a row share the rows of the image that they load, those in a column the filters, and some
+40 bytes a clock reach a processor.
+
+    clocks of a slice = ((rate x ideal)^p + (bytes / (bytes a clock))^p)^(1/p) x (of the tile)
+    bytes = depth x (rows / blocks across + columns / blocks along)
+
+Columns and rows of blocks are filled up to whole clusters, so that 640 filters in tiles of 128 take
+the time of 1,024 in clusters of four columns; clusters of three to eight blocks leave up to a fifth
+of the processors idle. Most of a block's start and end hides behind its neighbours, which are drawn
+as processors become free. Kernels that have room for it ("*") share the sums of the last round
+where half of the processors or more would be idle there, and sums are long.
 
 Clocks are least squares of traced times: data of one version of the library, not laws.
 """
@@ -48,24 +60,48 @@ NAMES = tuple(dict.fromkeys(kind for kinds in KINDS.values() for kind in kinds))
 VECTOR = ("engine", "implicit", "precomputed", "plain", "strips", "nd", "first")
 UNCONVERTED = ("implicit", "precomputed", "plain", "strips", "nd")
 """Kinds of kernels; those whose time is by outputs, and that take channels first as they lie."""
-NUMBERS = 6
+PACKED = ("bulk", "older", "indexed", "gathered")
+"""Kinds whose tiles multiply several groups."""
+ABREAST = 3.5
+"""Groups that run at once on streams of their own (by whole times over those of the kernels)."""
+STRIDED = {
+    "bulk": (1.11, 0.97, 1160.0, 0.0),
+    "copied": (1.03, 0.93, 1060.0, 361.0),
+    "older": (3.81, 3.0, 884.0, 0.0),
+}
+"""Where places lie a stride apart, by kind: what a slice takes over one where they do not, of
+phases of one point and of more (of these some have fewer points than are told here); clocks of a
+block more, and for each 1,000 outputs of its tile (least squares of 1,427 traces)."""
+NUMBERS = 11
 """Most numbers of a kind."""
 SQUARE = 64
 """Half a side of a square tile whose loads for each product are 1."""
-CLOCK_HZ, DRAM_BYTES_PER_S = 1.98e9, 4.01e12
-"""Of the H200 that was traced: the clocks of a choice are its, whatever the device."""
-LAUNCH_CLOCKS, CONVERT_CLOCKS, CONVERT_BYTES_PER_CLOCK = 5200.0, 3000.0, 1200.0
-"""A kernel's start with a cold L2, and kernels that convert (traced there)."""
-AT_ONCE = {1: 132, 2: 132, 3: 117, 4: 120, 5: 110, 7: 105, 8: 120}
+BYTE_FLOP_PER_CLOCK = 8192.0
+"""Of a processor's matrix units, times the bytes of an element."""
+CALLS = {2: (9050.0, 1970.0, 4.0), 4: (7240.0, 2240.0, 2.78)}
+"""Bytes of an element -> clocks of a kernel's start with a cold L2, bytes of the DRAM a clock, and
+the sharpness of the norm of multiplying and moving, all of the H200 that was traced: the clocks of
+a choice are its, whatever the device."""
+CONVERT_CLOCKS, CONVERT_BYTES_PER_CLOCK = 3000.0, 1200.0
+"""Kernels that convert (traced there)."""
+AT_ONCE = {1: 132, 2: 132, 3: 117, 4: 120, 5: 110, 6: 102, 7: 105, 8: 120, 12: 84, 16: 112}
 """Blocks of a cluster -> processors of 132 that clusters of them fill (grids of an H200)."""
-FARTHEST, SHARPNESS = 32, 4
+FARTHEST = 32
 """Points of a window that offsets of bulk copies reach, and up to which channels of several share a
-slice; of the norm of multiplying and moving."""
+slice."""
+PARTS, IDLE, DEEP, WIDE, LESS_DEEP = 4, 0.5, 3200, 160, 416
+"""Parts of a block whose sums are shared; the last round's share of work up to which they are,
+where sums are of more terms than so many, or of columns and terms than these (so in 86 of 100
+traces)."""
 
 
 @dataclass(frozen=True, eq=False)
 class Menu:
-    """Kernels as columns: index and numbers of the kind, tile, cluster, clocks of a slice."""
+    """Kernels as columns: index and numbers of the kind, tile, cluster, clocks of a slice.
+
+    Of bulk kernels `slice_clocks` is over those of their kind; `may_share` is 1 where there is room
+    to share sums.
+    """
 
     kind: Array
     block_m: Array
@@ -74,6 +110,7 @@ class Menu:
     across: Array
     along: Array
     slice_clocks: Array
+    may_share: Array
     numbers: Array
 
     def of(self, *names: str) -> NDArray[np.bool_]:
@@ -92,19 +129,27 @@ def menu_of(element: float) -> Menu:
     known = known_of(element)
     rows = [line.split() for line in MENUS[known].strip().splitlines()]
     m, n, k = np.array([[float(n) for n in row[1].split("x")] for row in rows]).T
-    across, along = np.array([[float(n) for n in row[2].split("x")] for row in rows]).T
+    forms = [row[2].rstrip("*").split("x") for row in rows]
+    across, along = np.array([[float(n) for n in form] for form in forms]).T
+    share = np.array([float(row[2].endswith("*")) for row in rows])
     kind = np.array([float(NAMES.index(row[0])) for row in rows])
     clocks_ = np.array([float(row[3]) for row in rows])
     numbers = np.zeros((NUMBERS, len(rows)))
     for at, row in enumerate(rows):
         given = KINDS[known][row[0]]
         numbers[: len(given), at] = given
-    return Menu(kind, m, n, k * known / element, across, along, clocks_, numbers)
+    return Menu(kind, m, n, k * known / element, across, along, clocks_, share, numbers)
 
 
 @dataclass(frozen=True, eq=False)
 class Sizes:
-    """A convolution's sizes, each with an axis for the kernels of the menu."""
+    """A convolution's sizes as a tile sees them, each with an axis for the kernels of the menu.
+
+    `channels` and `filters` are those of the groups that a tile multiplies, of which there are so
+    many `sets`; `beside` says that rows of channels begin beside 32 bytes. Bytes `moved` are those
+    of a launch, of which there are so many `times` one after the other; `rows` are those of a
+    phase.
+    """
 
     rows: Array
     filters: Array
@@ -113,6 +158,10 @@ class Sizes:
     element: float
     moved: Array
     image: Array
+    sets: Array
+    beside: NDArray[np.bool_]
+    times: Array
+    phases: Array
 
     @property
     def row(self) -> Array:
@@ -120,21 +169,38 @@ class Sizes:
         return np.ceil(self.channels * self.element / PAD_BYTES) * PAD_BYTES / self.element
 
 
-def sizes_of(problem: ConvolutionProblem) -> Sizes:
+def sizes_of(problem: ConvolutionProblem, menu: Menu) -> Sizes:
     """Its sizes; bytes that it moves, and those that kernels which convert it move."""
     element = element_bytes(problem.dtype_a)
-    output = problem.M * problem.filters * bytes_of(problem.dtype_out)
-    weights = problem.filters * problem.K * element
-    named = (problem.M, problem.filters, problem.channels, problem.taps)
-    rows, filters, channels, taps = (np.asarray(n, np.float64)[..., None] for n in named)
+    named = (problem.M, problem.filters, problem.channels, problem.taps, problem.groups)
+    rows, filters, channels, taps, groups = (np.asarray(n, np.float64)[..., None] for n in named)
+    phases = np.asarray(problem.phases, np.float64)[..., None]
+    kept = groups * filters * (rows * bytes_of(problem.dtype_out) + taps * channels * element)
+    filters = filters / phases
+    packed, several = menu.of(*PACKED), groups > 1
+    wide = 2 ** np.ceil(np.log2(channels))
+    room = np.floor(menu.block_n / np.maximum(wide, filters))
+    pack = np.where(several & packed, np.clip(room, 1, groups), 1)
+    alone = np.where(several & ~packed, groups, 1)
+    row = np.ceil(channels * element / PAD_BYTES) * PAD_BYTES
+    row = np.where(several & packed, wide * groups * element, row)
+    beside = (row % 32 != 0) & ~(several & ~menu.of("bulk"))
+    image, whole = (
+        np.asarray(elements, np.float64)[..., None] * element + kept
+        for elements in (problem.image_elements, problem.whole_elements)
+    )
     return Sizes(
         rows=rows,
-        filters=filters,
-        channels=channels,
+        filters=filters * pack,
+        channels=np.where(several & packed, wide, channels) * pack,
         taps=taps,
         element=element,
-        moved=np.asarray(problem.image_elements * element + weights + output, float)[..., None],
-        image=np.asarray(problem.whole_elements * element + weights + output, float)[..., None],
+        moved=image / alone,
+        image=whole,
+        sets=np.where(packed, np.ceil(groups / pack), 1),
+        beside=beside,
+        times=alone / np.minimum(alone, ABREAST),
+        phases=phases,
     )
 
 
@@ -148,15 +214,15 @@ def slices(sizes: Sizes, menu: Menu) -> Array:
     thin = (sizes.row * sizes.element <= PAD_BYTES) & (sizes.taps <= FARTHEST)
     gathered = np.ceil(sizes.taps * sizes.channels / menu.block_k)
     bulk = np.where(thin, joined, apart)
-    found = np.where(menu.of("bulk", "split"), bulk, apart)
+    found = np.where(menu.of("bulk"), bulk, apart)
     return np.where(menu.of("gathered"), gathered, found)
 
 
 def clusters(sizes: Sizes, menu: Menu, processors: Any) -> tuple[Array, Array]:
     """(clusters, clusters at once): columns and rows of blocks are filled up to whole ones."""
     many = np.asarray(processors, float)[..., None]
-    columns = np.ceil(np.ceil(sizes.filters / menu.block_n) / menu.across)
-    rows = np.ceil(np.ceil(sizes.rows / menu.block_m) / menu.along)
+    columns = np.ceil(np.ceil(sizes.filters / menu.block_n) * sizes.sets / menu.across)
+    rows = np.ceil(np.ceil(sizes.rows / menu.block_m) * sizes.phases / menu.along)
     blocks = menu.across * menu.along
     share = np.array([AT_ONCE[int(each)] for each in blocks]) / AT_ONCE[1]
     return rows * columns, np.maximum(1, np.floor(many * share / blocks + 1e-9))
@@ -170,47 +236,76 @@ def met(sizes: Sizes, menu: Menu, processors: Any) -> NDArray[np.bool_]:
     """
     many = np.asarray(processors, float)[..., None]
     columns = np.ceil(sizes.filters / menu.block_n)
-    rows = np.ceil(sizes.rows / menu.block_m)
+    rows = np.ceil(sizes.rows / menu.block_m) * sizes.phases
     steps = np.where(columns >= 2, 2, 1)
     group = np.where(columns >= 6, 8, np.where(columns >= 3, 4, steps))
     padded = rows * group * np.ceil(columns / group)
     return menu.of("copied") & (rows * columns <= many) & (padded > many)
 
 
-def rounds(sizes: Sizes, menu: Menu, processors: Any) -> Array:
-    """Rounds of blocks; those that split share what the last round would leave idle."""
+def shared(sizes: Sizes, menu: Menu, processors: Any) -> NDArray[np.bool_]:
+    """Where blocks of the last round share their sums."""
     count, at_once = clusters(sizes, menu, processors)
-    parts = np.maximum(count / at_once, 0.5)
+    last = count / at_once - np.floor(count / at_once)
+    terms = slices(sizes, menu) * menu.block_k
+    deep = (terms > DEEP) | ((menu.block_n > WIDE) & (terms > LESS_DEEP))
+    return (menu.may_share > 0) & (last > 0) & (last <= IDLE) & deep
+
+
+def rounds(sizes: Sizes, menu: Menu, processors: Any) -> Array:
+    """Rounds of blocks; those that share sums share what the last round would leave idle."""
+    count, at_once = clusters(sizes, menu, processors)
+    parts = np.maximum(count / at_once, 1 / PARTS)
     whole = np.where(met(sizes, menu, processors), 2.0, np.ceil(count / at_once))
-    return np.where(menu.of("split"), parts, whole)
+    return np.where(shared(sizes, menu, processors), parts, whole)
 
 
 def busy(sizes: Sizes, menu: Menu, processors: Any) -> Array:
     """The share of processors that work in a round."""
     many = np.asarray(processors, float)[..., None]
-    count, _ = clusters(sizes, menu, processors)
-    turns = np.maximum(1, rounds(sizes, menu, processors))
+    count, at_once = clusters(sizes, menu, processors)
+    turns = np.maximum(1, np.ceil(count / at_once))
     return np.minimum(1, count * menu.across * menu.along / turns / many)
+
+
+def strided(menu: Menu) -> Array:
+    """`STRIDED` of each kernel, a row a number."""
+    plain = (1.0, 1.0, 0.0, 0.0)
+    return np.array([STRIDED.get(NAMES[int(kind)], plain) for kind in menu.kind]).T
 
 
 def slice_clocks(sizes: Sizes, menu: Menu, busy: Any, directions: int) -> Array:
     """Clocks of a slice: of `busy` processors, a share, each waits for the others' loads."""
-    _, _, crowded, beside, volume, ragged = menu.numbers
+    _, _, crowded, beside, volume, ragged, _, _, rate, speed, sharpness = menu.numbers
     odd = np.where(menu.of("gathered"), sizes.channels * sizes.element % 4 != 0, False)
-    off = np.where(menu.of("gathered"), odd, sizes.row * sizes.element % 32 != 0)
+    off = np.where(menu.of("gathered"), odd, sizes.beside)
     deep = volume if directions == 3 else 0.0
-    loads = SQUARE * (1 / menu.block_m + 1 / menu.block_n)
     wide = menu.across * menu.block_n
-    part = np.where((menu.across > 1) & (sizes.filters % wide != 0), 1, 0)
+    part = np.where((menu.across > 1) & (sizes.sets * sizes.filters % wide != 0), 1, 0)
     torn = 1 + ragged * part / np.ceil(sizes.filters / wide)
-    alone = 1 - crowded * loads * (1 - busy)
-    return menu.slice_clocks * alone * (1 + beside * off) * (1 + deep) * torn
+    ideal = 2 * menu.block_m * menu.block_n * menu.block_k * sizes.element / BYTE_FLOP_PER_CLOCK
+    loads = menu.block_m / menu.across + menu.block_n / menu.along
+    loaded = menu.block_k * sizes.element * loads * (1 - crowded * (1 - busy))
+    sharp: Array = np.maximum(sharpness, 1)
+    bulk: Array = (rate * ideal) ** sharp + (loaded / np.maximum(speed, 1)) ** sharp
+    square = SQUARE * (1 / menu.block_m + 1 / menu.block_n)
+    crowd = 1 - crowded * square * (1 - busy)
+    both = bulk ** (1 / sharp)
+    alone = np.where(menu.of("bulk"), both, crowd)
+    found = strided(menu)
+    apart = np.where(sizes.phases > 1, np.where(sizes.taps > 1, found[1], found[0]), 1)
+    return menu.slice_clocks * alone * (1 + beside * off) * (1 + deep) * torn * apart
 
 
-def block_clocks(menu: Menu) -> Array:
-    """Clocks of a block before its first slice and after its last."""
-    start, stored, *_ = menu.numbers
-    return start + stored * menu.block_m * menu.block_n / 1000
+def block_clocks(sizes: Sizes, menu: Menu, processors: Any) -> tuple[Array, Array]:
+    """Clocks of a block beside its slices that each round takes, and that are taken once."""
+    start, stored, _, _, _, _, hidden, joined, *_ = menu.numbers
+    outputs = menu.block_m * menu.block_n / 1000
+    block = start + stored * outputs
+    _, _, later, spaced = strided(menu)
+    apart = np.where(sizes.phases > 1, later + spaced * outputs, 0)
+    once = block * hidden + np.where(shared(sizes, menu, processors), joined, 0)
+    return block * (1 - hidden) + apart, once
 
 
 def vector_clocks(sizes: Sizes, menu: Menu, many: Any) -> Array:
@@ -219,34 +314,40 @@ def vector_clocks(sizes: Sizes, menu: Menu, many: Any) -> Array:
     Processors wait for loads until each has some thousand outputs.
     """
     start, each, thousands, *_ = menu.numbers
-    outputs = sizes.rows * np.ceil(sizes.filters / menu.block_n) * menu.block_n
+    columns = np.ceil(sizes.filters / menu.block_n) * menu.block_n
+    outputs = sizes.rows * sizes.phases * columns
     each_clocks = (start + each * sizes.taps * sizes.channels) * menu.slice_clocks
     return np.maximum(outputs / many, 1000 * thousands) * each_clocks
 
 
 def clocks(problem: ConvolutionProblem, menu: Menu, processors: Any) -> Array:
     """Clocks of each kernel of the menu, with kernels that convert before and after."""
-    sizes = sizes_of(problem)
+    sizes = sizes_of(problem, menu)
     many = np.asarray(processors, float)[..., None]
     turns = rounds(sizes, menu, processors)
     slow = slice_clocks(sizes, menu, busy(sizes, menu, processors), problem.directions)
-    tiles = turns * (slices(sizes, menu) * slow + block_clocks(menu))
+    each, once = block_clocks(sizes, menu, processors)
+    tiles = turns * (slices(sizes, menu) * slow + each) + once
     main = np.where(menu.of(*VECTOR), vector_clocks(sizes, menu, many), tiles)
-    moved = sizes.moved / (DRAM_BYTES_PER_S / CLOCK_HZ)
-    main = (main**SHARPNESS + moved**SHARPNESS) ** (1 / SHARPNESS)
+    launch, bytes_per_clock, sharp = CALLS[known_of(sizes.element)]
+    main = (main**sharp + (sizes.moved / bytes_per_clock) ** sharp) ** (1 / sharp)
     first = 0.0 if problem.channels_last else 1.0
     around = first * (2 * CONVERT_CLOCKS + 2 * sizes.image / CONVERT_BYTES_PER_CLOCK)
-    return LAUNCH_CLOCKS + main + np.where(menu.of(*UNCONVERTED), 0.0, around)
+    return (launch + main) * sizes.times + np.where(menu.of(*UNCONVERTED), 0.0, around)
 
 
 def chances(problem: ConvolutionProblem, menu: Menu) -> Array:
-    """How likely each kernel is to be taken: of far windows none that copies in bulk."""
+    """How likely each kernel is to be taken: of far windows none that copies in bulk.
+
+    Where the tree knows of no other, all those of threads that copy are as likely.
+    """
     known = known_of(element_bytes(problem.dtype_a))
     found = cudnn_choice.chances(problem, known, menu.kind.size)
     far = np.asarray(problem.taps, float)[..., None] > FARTHEST
-    found = np.where(far & menu.of("bulk", "split"), 0.0, found)
-    total = found.sum(axis=-1, keepdims=True)
-    return found / np.where(total > 0, total, 1)
+    found = np.where(far & menu.of("bulk"), 0.0, found)
+    left = found.sum(axis=-1, keepdims=True)
+    found = np.where(left > 0, found, menu.of("copied"))
+    return found / found.sum(axis=-1, keepdims=True)
 
 
 def chosen(problem: ConvolutionProblem, limits: Limits) -> NDArray[np.int64]:

@@ -11,11 +11,10 @@ from tests.hwmodel.machines.gpu.schedules.test_cudnn_menu import LAST, MENU
 
 
 def test_a_tree_leads_below_a_limit_and_above_it() -> None:
-    """Two questions, three leaves; a number at its limit goes below."""
+    """Two questions, three leaves, each node before what lies below it; a limit goes below."""
     tree = Tree(
         seen=np.array([1, -1, 0, -1, -1]),
         limit=np.array([10.0, 0.0, 2.5, 0.0, 0.0]),
-        below=np.array([1, 0, 3, 0, 0]),
         above=np.array([2, 0, 4, 0, 0]),
         shares=np.array([[0.0, 0.0], [1.0, 0.0], [0.0, 0.0], [0.5, 0.5], [0.0, 1.0]]),
     )
@@ -35,7 +34,7 @@ def test_chances_of_any_sizes_are_of_something(element: int) -> None:
 
 def test_windows_beyond_the_reach_of_bulk_copies_go_to_others() -> None:
     """Their offsets reach 32 points (traced: of 861 farther windows none is theirs)."""
-    bulk = MENU.of("bulk", "split")
+    bulk = MENU.of("bulk")
     near, far = (cudnn_menu.chances(replace(LAST, taps=count), MENU) for count in (9, 33))
     assert near[bulk].sum() > 0.8
     assert far[bulk].sum() == 0

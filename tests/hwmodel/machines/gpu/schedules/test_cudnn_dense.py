@@ -1,4 +1,4 @@
-"""A convolution of one group: what is counted, against blocks and launches by hand."""
+"""A convolution by a kernel of the menu: what is counted, against blocks and launches by hand."""
 
 from dataclasses import replace
 from typing import Any
@@ -50,13 +50,16 @@ def test_a_counter_is_cleared_where_blocks_are_more_than_two_a_processor(
     assert launched(monkeypatch, "bulk", 128, 128, 64, batch=batch).cleared == cleared
 
 
-def test_split_blocks_take_rounds_that_need_not_be_whole(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Half of the processors are given twice the work's half: as much of each unit is counted."""
-    one, other = (launched(monkeypatch, name, 128, 128, 64) for name in ("bulk", "split"))
-    assert (one.shared, other.shared) == (0, 1)
-    counts = [totals(cudnn_dense.product(LAST, each, ROOM)) for each in (one, other)]
+def test_shared_sums_take_rounds_that_need_not_be_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A fifth of the processors' work, shared by all: as much of each unit is counted."""
+    given = {"channels": 512, "batch": 1, "outputs": 3 * 1024}
+    one = launched(monkeypatch, "bulk", 128, 128, 64, **given)
+    shared = replace(one, shared=1)
+    counts = [
+        totals(cudnn_dense.product(replace(LAST, **given), each, ROOM)) for each in (one, shared)
+    ]
     flop = [each.operations["matrix", "flop", "bf16"] for each in counts]
-    assert flop[0] / one.effort == pytest.approx(flop[1] / other.effort)
+    assert flop[0] == pytest.approx(flop[1])
 
 
 def test_vector_units_make_outputs_from_channels_as_they_lie(

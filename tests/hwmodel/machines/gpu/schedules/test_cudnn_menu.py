@@ -25,6 +25,9 @@ LAST = ConvolutionProblem(
     dtype_b="bf16",
     dtype_out="bf16",
     channels_last=True,
+    last_outputs=56,
+    last_taps=3,
+    last_side=58,
 )
 MENU = cudnn_menu.menu_of(2)
 
@@ -46,7 +49,7 @@ def at(kind: str, *tile: int) -> int:
     ],
 )
 def test_slices_by_hand(channels: int, taps: int, kernel: Any, expected: int) -> None:
-    sizes = cudnn_menu.sizes_of(replace(LAST, channels=channels, taps=taps))
+    sizes = cudnn_menu.sizes_of(replace(LAST, channels=channels, taps=taps), MENU)
     assert cudnn_menu.slices(sizes, MENU)[at(*kernel)] == expected
 
 
@@ -60,7 +63,7 @@ def test_slices_by_hand(channels: int, taps: int, kernel: Any, expected: int) ->
 )
 def test_copied_blocks_of_few_meet(places: int, filters: int, expected: int) -> None:
     problem = replace(LAST, batch=1, outputs=places, filters=filters, channels=3, taps=1024)
-    turns = cudnn_menu.rounds(cudnn_menu.sizes_of(problem), MENU, 132)
+    turns = cudnn_menu.rounds(cudnn_menu.sizes_of(problem, MENU), MENU, 132)
     assert turns[at("copied", 128, 128, 32)] == expected
 
 
@@ -84,8 +87,43 @@ def cluster(across: int, along: int) -> int:
 def test_columns_and_rows_are_filled_up_to_whole_clusters(
     filters: int, form: tuple[int, int], rounds: int
 ) -> None:
-    sizes = cudnn_menu.sizes_of(replace(LAST, batch=16, filters=filters))
+    sizes = cudnn_menu.sizes_of(replace(LAST, batch=16, filters=filters), MENU)
     assert cudnn_menu.rounds(sizes, MENU, 132)[cluster(*form)] == rounds
+
+
+@pytest.mark.parametrize(
+    ("channels", "groups", "columns"),
+    [
+        (12, 47, 12),  # filled up to 16, four side by side: traced grids of 12 columns
+        (4, 37, 3),  # sixteen
+        (48, 19, 19),  # filled up to 64
+    ],
+)
+def test_groups_lie_side_by_side_in_a_tile(channels: int, groups: int, columns: int) -> None:
+    problem = replace(LAST, channels=channels, filters=channels, groups=groups)
+    sizes = cudnn_menu.sizes_of(problem, MENU)
+    here = at("older", 64, 64, 64)
+    assert sizes.sets[here] == columns
+    assert cudnn_menu.slices(sizes, MENU)[here] == 9
+
+
+def test_phases_fill_tiles_each_for_itself() -> None:
+    """14 images of 26 x 26, windows two apart: four phases of 74 tiles of 128 places (traced)."""
+    problem = replace(LAST, batch=14, outputs=676, filters=4 * 48, phases=4)
+    sizes = cudnn_menu.sizes_of(problem, MENU)
+    count, _ = cudnn_menu.clusters(sizes, MENU, 132)
+    assert count[at("older", 128, 32, 32)] == 2 * 4 * 74
+
+
+def test_sums_are_shared_where_the_last_round_is_half_empty() -> None:
+    """Long sums of a kernel that has room: 10 clusters of 15 (all), 8 of 15 (more than half), 3."""
+    here = cluster(1, 8)
+    long = replace(LAST, channels=512, filters=128, outputs=1)
+    found = [
+        bool(cudnn_menu.shared(cudnn_menu.sizes_of(replace(long, batch=n), MENU), MENU, 132)[here])
+        for n in (15 * 1024, 8 * 1024, 3 * 1024)
+    ]
+    assert found == [False, False, bool(MENU.may_share[here])]
 
 
 def test_the_middle_has_half_of_the_weighed_chances_before_it() -> None:

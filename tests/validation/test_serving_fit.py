@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from hwmodel.validation.serving_fit import Budgets, Row, published, told
+from tests.thorough import thorough
 
 TABLES = Path(__file__).resolve().parents[3] / "shared/data/systems"
 
@@ -44,7 +45,7 @@ def test_budgets_are_those_of_the_benchmark() -> None:
     assert Budgets.of(batch) == Budgets(tokens=32768, sequences=896)
 
 
-@pytest.mark.parametrize(("gpu", "every"), [("h200", 31), ("gh200", 8)])
+@pytest.mark.parametrize(("gpu", "every"), [thorough(("h200", 31)), ("gh200", 8)])
 def test_one_number_a_gpu_of_other_models_leaves_a_fifth(gpu: str, every: int) -> None:
     """Of few rows; that of all of them stands in docs/accuracy.md."""
     found = told(gpu, [row for row in rows() if row.gpu == gpu][::every])

@@ -98,6 +98,7 @@ def test_a_configuration_is_in_one_fold_whatever_the_run() -> None:
     assert again == {row.work.devices: row.fold for row in rows() if row.table == "mlperf"}
 
 
+@pytest.mark.thorough
 def test_intervals_hold_nine_of_ten_published_steps() -> None:
     """Of every third row, 70 of them, whose share has a standard deviation of 3.6 %."""
     inside: list[bool] = []

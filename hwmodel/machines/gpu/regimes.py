@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from hwmodel.hardware.calibration import Family
 from hwmodel.hardware.hardware import Limits
 from hwmodel.quantity.arithmetic import where
+from hwmodel.quantity.dtypes import element_bytes
 from hwmodel.quantity.units import Amount
 
 
@@ -61,6 +62,9 @@ def names(
 FEW_ROWS = 64
 """Rows of a product up to which kernels that copy by threads are narrow, or split long sums."""
 
+DESCRIBED_BYTES = 16
+"""Multiple of bytes of rows that descriptors cover."""
+
 WIDE_GROUP = 16
 """Query heads of a KV head above which attention of libraries is judged apart."""
 
@@ -75,6 +79,10 @@ def _few_by_threads(problem: Any, tile: Any, limits: Limits) -> Any:
 
 def _any(problem: Any, tile: Any, limits: Limits) -> Any:
     return True
+
+
+def _by_element(problem: Any, tile: Any, limits: Limits) -> Any:
+    return problem.K * element_bytes(problem.dtype_a) % DESCRIBED_BYTES != 0
 
 
 def _wide(problem: Any, tile: Any, limits: Limits) -> Any:
@@ -93,3 +101,6 @@ on others and under the power limit no better than the rest, so that they are no
 """
 
 ATTENTION = (Regime("wide groups", _wide),)
+
+ROWS_OF_OURS = (Regime("by element", _by_element), Regime("described", _any))
+"""Our own products: rows off 16 bytes are loaded element by element, others by descriptors."""

@@ -22,6 +22,7 @@ from hwmodel.machines.gpu.libraries.library import (
     Support,
     priors,
 )
+from hwmodel.machines.gpu.regimes import ROWS_OF_OURS
 from hwmodel.machines.gpu.schedules import (
     cluster_sums,
     grouped_gradients,
@@ -264,7 +265,12 @@ LIBRARY = Library(
     name="triton",
     title="our own Triton kernels",
     launches={
-        name: Launch(*LAUNCHES[name], completes=COMPLETED.get(name), streamed=STREAMED.get(name))
+        name: Launch(
+            *LAUNCHES[name],
+            completes=COMPLETED.get(name),
+            streamed=STREAMED.get(name),
+            regimes=ROWS_OF_OURS if name == "gemm" else (),
+        )
         for name in ("gemm", "prefill", "decode", "rows", "grouped")
     }
     | {

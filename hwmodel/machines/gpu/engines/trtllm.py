@@ -6,7 +6,7 @@ norm, gate with its activation). Its attention is one operator, which rotates, w
 narrows queries before it attends, and its products narrow their rows: the tables time all of that.
 Its host is C++ and Python without a compiled graph between: priors, but for the gap between steps,
 some 580 us an iteration on a B200 (issue 13957 of NVIDIA/TensorRT-LLM, PyExecutor), and what each
-stage of a pipeline adds, which 27 published rows of pipelines of RTX PRO 6000 say.
+stage of a pipeline adds, which published rows of pipelines of RTX PRO 6000 say.
 """
 
 from collections.abc import Sequence

@@ -4,9 +4,11 @@ A block owns a `block_m` x `block_n` tile of the output, or a 1/`split` share of
 walks K in slices of `block_k`. Blocks are numbered in groups of `group_m` block rows, so that those
 that run together share slices in the L2. Split sums are fp32 partial outputs, added by a second
 kernel. Slices arrive through tensor descriptors where rows are multiples of 16 bytes, otherwise
-through masked loads. Schedule: `hwmodel.machines.gpu.schedules.gemm`; fp8 (e4m3) sums inside the
-tensor core as cuBLAS's fast accumulation does. FLOPs are 2 M N K; sizes are elements, costs are
-FLOP and bytes.
+through masked loads. Persistent blocks take tile after tile and store by a descriptor, beside which
+the next tile's slices arrive. A tile may leave in two halves: so ptxas (Triton 3.6, sm_90a) makes
+no loop of 128 x 256 narrowed sums that waits for each matrix instruction.
+Schedule: `hwmodel.machines.gpu.schedules.gemm`; fp8 (e4m3) sums inside the tensor core as cuBLAS's
+fast accumulation does. FLOPs are 2 M N K; sizes are elements, costs are FLOP and bytes.
 """
 
 # pyright: basic, reportMissingImports=false, reportIndexIssue=false

@@ -30,7 +30,10 @@ def test_the_tables_are_those_of_the_records() -> None:
         ("predict llama-3.1-7", ["llama-3.1-70b"]),
         ("predict gemm M=64 --on h200 acc", []),
         ("predict gemm M=64 --on h200 wei", ["weight_dtype="]),
-        ("predict gemm --kernel attention=cudn", ["attention=cudnn"]),
+        (
+            "predict gemm --kernel attention=cudn",
+            ["attention=cudnn:tensor-memory", "attention=cudnn"],
+        ),
         ("deploy llama-3.1-8b --on h100,l40s", ["h100,l40s"]),
         ("predict llama-3.1-8b --engine v", ["vllm"]),
         ("compare llama-3.1-8b --on a100 --on gh", ["gh200"]),

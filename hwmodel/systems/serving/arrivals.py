@@ -163,14 +163,14 @@ def _times(
 
 def _lengths(draw: np.random.Generator, given: Length, count: int, name: str) -> NDArray[Any]:
     """Tokens of each request."""
-    if isinstance(given, int):
+    if isinstance(given, (int, np.integer)) and not isinstance(given, bool):
         if given < 1:
             raise InputError(f"serving: {name}: expected 1 token or more, found {given}")
-        return np.full(count, given)
-    if set(given) != {"mean", "cv"}:
+        return np.full(count, int(given))
+    if not isinstance(given, Mapping) or set(given) != {"mean", "cv"}:
         raise InputError(
-            f"serving: {name}: expected a number of tokens, or {{'mean': 500, 'cv': 0.5}}, found"
-            f" {shown(given)}"
+            f"serving: {name}: expected a whole number of tokens, or {{'mean': 500, 'cv': 0.5}},"
+            f" found {shown(given)}"
         )
     mean, cv = _above(f"{name}: mean", given["mean"]), float(given["cv"])
     if cv == 0:

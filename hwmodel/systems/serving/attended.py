@@ -231,7 +231,7 @@ def attended(
         elsewhere=elsewhere,
         nodes=nodes,
         products_s=products_s.tolist(),
-        products_j=(share * np.asarray(estimate.energy_j) * devices).tolist(),
+        products_j=(share * np.asarray(estimate.energy_j)).tolist(),
         pair_s=reading_s / (PROMPT * (PROMPT + 1) / 2),
         kv_bytes=float(model.kv_bytes_per_token),
         sent_bytes=_sent_bytes(model),

@@ -20,7 +20,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from hwmodel.hardware.hardware import Hardware
-from hwmodel.quantity.errors import InputError, UnknownNameError
+from hwmodel.quantity.errors import CoverageError, InputError, UnknownNameError
 from hwmodel.systems.serving.requests import Stay
 
 
@@ -148,4 +148,15 @@ def scheduler(name: str) -> Scheduler:
     """The rules by name; raises `UnknownNameError`."""
     if name not in SCHEDULERS:
         raise UnknownNameError("scheduler", name, SCHEDULERS)
+    return SCHEDULERS[name]
+
+
+def scheduler_of(engine: Any) -> Scheduler:
+    """The rules of an engine, by its name; raises `CoverageError` for one that schedules nothing."""
+    name = engine if isinstance(engine, str) else engine.name
+    if name not in SCHEDULERS:
+        raise CoverageError(
+            f"serving: engine: found {name!r}, which schedules no stream of requests; say whose"
+            " rules it has (scheduler='vllm'), or leave engine out"
+        )
     return SCHEDULERS[name]

@@ -304,6 +304,8 @@ def _every(nodes: Sizes, values: Any, most: int) -> Any:
     """Values at every whole number up to `most`, linear between nodes along the first axis."""
     at = np.clip(np.arange(most + 1), nodes[0], nodes[-1])
     sizes = np.asarray(nodes)
+    if len(sizes) == 1:
+        return np.asarray(values)[np.zeros(most + 1, dtype=int)]
     high = np.clip(np.searchsorted(sizes, at), 1, len(sizes) - 1)
     low = high - 1
     part = (at - sizes[low]) / (sizes[high] - sizes[low])
@@ -318,7 +320,7 @@ def _lists(values: Any) -> Any:
 
 def between(nodes: Sizes, size: float) -> tuple[int, int, float]:
     """The nodes beside a size and how far it is from the first; the last ones' line beyond."""
-    if size <= nodes[0]:
+    if size <= nodes[0] or len(nodes) == 1:
         return 0, 0, 0.0
     high = min(bisect_right(nodes, size), len(nodes) - 1)
     low = high - 1

@@ -336,8 +336,8 @@ def _errors(ask: Ask, made: EngineSteps) -> Errors:
     context = np.maximum(context, made.queries)
     exact = np.asarray(ask.predicted(ask.decode(batch, context)).time_s)
     alone = [Batch(int(ranks * b), int(ranks * b * c)) for b, c in zip(batch, context, strict=True)]
-    prompts = _sizes(draw, 1, 8, JUDGED)
-    tokens = _sizes(draw, 8, largest.tokens, JUDGED) // prompts + 1
+    prompts = _sizes(draw, 1, min(8, largest.sequences, largest.tokens), JUDGED)
+    tokens = _sizes(draw, min(8, largest.tokens), largest.tokens, JUDGED) // prompts + 1
     cached = _sizes(draw, 1, largest.context, JUDGED)
     cached = np.where(draw.random(JUDGED) < 0.5, 1, np.minimum(cached, largest.context - tokens))
     cached = np.maximum(cached, 1)

@@ -82,3 +82,9 @@ def test_what_is_not_modelled_beside_it_is_refused() -> None:
         hw.predict(llm.serving(**ASK, attention=host), "h100", offload={"what": "cache"})
     with pytest.raises(CoverageError, match="offload"):
         hw.predict(llm.serving(**ASK), on="h100", offload={"rate": "1 GB/s"})
+
+
+def test_devices_that_multiply_draw_no_more_than_their_limit() -> None:
+    asked = {**ASK, "tp": 4, "attention": "on=h20,devices=2"}
+    found = hw.predict(hw.model("llama-3.1-70b").serving(**asked), on="h100")
+    assert 0 < found.power_w < 4 * float(hw.device("h100").power.limit_w)

@@ -122,7 +122,7 @@ def test_goodput_counts_requests_that_wait_no_longer_than_said() -> None:
         ({"rate_per_s": -2}, InputError, "rate_per_s: expected a number above 0"),
         ({"rate_per_s": 2, "arrivals": "gamma"}, InputError, "arrival_cv: expected with arrivals"),
         ({"rate_per_s": 2, "arrivals": "burst"}, InputError, "unknown arrivals 'burst'"),
-        ({"rate_per_s": 2, "input": {"mean": 3}}, InputError, "input: expected a number of tokens"),
+        ({"rate_per_s": 2, "input": {"mean": 3}}, InputError, "input: expected a whole number"),
         ({"rate_per_s": 2, "scheduler": "orca"}, InputError, "unknown scheduler 'orca'"),
         ({"rate_per_s": 2, "tp": 2, "devices": 3}, InputError, "a multiple of tp x pp"),
         ({"concurrency": 2, "duration_s": 9.0}, InputError, "expected requests in a closed loop"),
@@ -174,3 +174,24 @@ def test_steps_beyond_the_largest_graph_wait_for_the_host() -> None:
     few, all_ = (served(**asked, max_graph_tokens=most) for most in (64, None))
     assert few.duration_s == pytest.approx(2.62, rel=0.1)
     assert all_.duration_s < 0.75 * few.duration_s
+
+
+@pytest.mark.parametrize("budget", [{"max_batch": 1}, {"max_batch_tokens": 1}])
+def test_the_smallest_budgets_are_answered(budget: dict[str, int]) -> None:
+    work = hw.model("llama-3.2-1b").serving(input=20, output=4, concurrency=2, requests=4, **budget)
+    found = hw.predict(work, on="h100")
+    assert found.output_tokens == 16
+    assert 0 < found.tpot_s < found.latency_s
+
+
+@pytest.mark.parametrize("tokens", [2.5, True, float("nan"), "512"])
+def test_tokens_that_are_no_whole_number_are_refused(tokens: Any) -> None:
+    work = hw.model("llama-3.2-1b").serving(input=tokens, output=4, rate_per_s=1, requests=4)
+    with pytest.raises(InputError, match="input: expected a whole number of tokens"):
+        hw.predict(work, on="h100")
+
+
+def test_an_engine_that_schedules_nothing_is_refused_by_its_own_name() -> None:
+    work = hw.model("llama-3.2-1b").serving(input=20, output=4, rate_per_s=1, requests=4)
+    with pytest.raises(CoverageError, match="engine: found 'torch'"):
+        hw.predict(work, on="h100", engine="torch")

@@ -152,7 +152,7 @@ def scheduler(name: str) -> Scheduler:
 
 
 def scheduler_of(engine: Any) -> Scheduler:
-    """The rules of an engine, by its name; raises `CoverageError` for one that schedules nothing."""
+    """The rules of an engine by its name; raises `CoverageError` where it schedules nothing."""
     name = engine if isinstance(engine, str) else engine.name
     if name not in SCHEDULERS:
         raise CoverageError(

@@ -86,5 +86,5 @@ def test_what_is_not_modelled_beside_it_is_refused() -> None:
 
 def test_devices_that_multiply_draw_no_more_than_their_limit() -> None:
     asked = {**ASK, "tp": 4, "attention": "on=h20,devices=2"}
-    found = hw.predict(hw.model("llama-3.1-70b").serving(**asked), on="h100")
+    found: Any = hw.predict(hw.model("llama-3.1-70b").serving(**asked), on="h100")
     assert 0 < found.power_w < 4 * float(hw.device("h100").power.limit_w)

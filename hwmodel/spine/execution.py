@@ -65,7 +65,7 @@ class Execution(Division):
     """Whether embedding and head are on the first and the last stage of a pipeline, or each stage
     has a part of both, whose passes run beside its own (Vocabulary Parallelism, arXiv
     2411.05288)."""
-    dispatch: Literal["all-to-all", "once", "low-latency"] = "once"
+    dispatch: Literal["all-to-all", "once", "low-latency"] = "once"  # pyright: ignore[reportIncompatibleVariableOverride]
     """As of a `Division`; libraries of training send each row once, where nothing is said."""
     schedule: str | None = None
     """How a pipeline orders its passes, of `CHUNKS`, or torch's name of it, in any case; None:

@@ -293,7 +293,9 @@ def slice_clocks(sizes: Sizes, menu: Menu, busy: Any, directions: int) -> Array:
     both = bulk ** (1 / sharp)
     alone = np.where(menu.of("bulk"), both, crowd)
     found = strided(menu)
-    apart = np.where(sizes.phases > 1, np.where(sizes.taps > 1, found[1], found[0]), 1)
+    point: Array = found[0]
+    window: Array = found[1]
+    apart = np.where(sizes.phases > 1, np.where(sizes.taps > 1, window, point), 1)
     return menu.slice_clocks * alone * (1 + beside * off) * (1 + deep) * torn * apart
 
 

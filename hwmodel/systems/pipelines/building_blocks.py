@@ -28,6 +28,8 @@ from hwmodel.systems.pipelines.timing import Passes, timed
 INTERVAL = 6
 """Units after which a building block is repeated: three passes at each of two stages."""
 AHEAD = INTERVAL // 2
+LEADS = (AHEAD, 0)
+"""Units by which a pass may go ahead of its turn, as each block is tried."""
 HOPS = ((1, 1), (1, 2), (2, 1), (2, 2), (1, 3), (3, 1))
 """Units from a rank to the next, of even and of odd ranks."""
 TURNS = range(1, INTERVAL + 1)
@@ -51,7 +53,8 @@ class Block:
 
 def v_half(ranks: int, micro_batches: int, passes: Passes) -> Schedule:
     """The fastest block that keeps p + 2 micro-batches at most."""
-    return _best("v-half", ranks, micro_batches, passes, blocks(ranks, ranks + 2))
+    most = 1 if _tried(ranks, micro_batches) <= len(LEADS) else MOST_BLOCKS
+    return _best("v-half", ranks, micro_batches, passes, blocks(ranks, ranks + 2, most))
 
 
 def v_min(ranks: int, micro_batches: int, passes: Passes) -> Schedule:
@@ -72,9 +75,9 @@ def leanest(ranks: int) -> tuple[Block, ...]:
 
 
 @lru_cache(maxsize=256)
-def blocks(ranks: int, room: int) -> tuple[Block, ...]:
-    """Building blocks that keep `room` micro-batches or fewer on every rank."""
-    return tuple(islice(_blocks(ranks, room), MOST_BLOCKS))
+def blocks(ranks: int, room: int, most: int = MOST_BLOCKS) -> tuple[Block, ...]:
+    """The first `most` building blocks that keep `room` micro-batches or fewer on every rank."""
+    return tuple(islice(_blocks(ranks, room), most))
 
 
 def _blocks(ranks: int, room: int) -> Iterator[Block]:
@@ -152,6 +155,11 @@ def _next(after: int, unit: int) -> int:
     return after + 1 + (unit - after - 1) % INTERVAL
 
 
+def _tried(ranks: int, micro_batches: int) -> int:
+    """How many blocks, with each lead, are simulated to choose one."""
+    return max(1, MOST_PASSES // (INTERVAL * ranks * max(1, micro_batches)))
+
+
 def _best(
     name: str, ranks: int, micro_batches: int, passes: Passes, found: tuple[Block, ...]
 ) -> Schedule:
@@ -159,12 +167,14 @@ def _best(
     if not found:
         raise CapacityError(f"{name}: no building block of {ranks} ranks keeps little enough")
     layout = in_a_v(ranks)
-    tried = max(1, MOST_PASSES // (INTERVAL * ranks * micro_batches))
+    tried = _tried(ranks, micro_batches)
     best: tuple[float, Schedule] | None = None
-    for block, ahead in islice(product(found, (AHEAD, 0)), tried):
+    for block, ahead in islice(product(found, LEADS), tried):
         schedule = _followed(name, layout, micro_batches, passes, block, ahead)
         # Only a pass taken ahead can leave ranks that wait for each other.
         if schedule is not None:
+            if tried == 1:
+                return schedule  # there is no other to compare it with
             makespan_s = timed(schedule, passes).makespan_s
             if best is None or makespan_s < best[0]:
                 best = makespan_s, schedule

@@ -20,7 +20,13 @@ from hwmodel.spine.shares import Sizes
 def execution(work: Training, machine: Hardware) -> Execution:
     """How the step is divided; raises `InputError` where that is not legal."""
     given = dict(work.parallel)
-    total = work.devices or (machine.devices if machine.devices > 1 else None)
+    total = work.devices
+    if total is None:
+        total = machine.devices if machine.devices > 1 else None
+    elif total < 1 or total % 1:
+        raise InputError(
+            f"training: devices: expected a whole number of 1 or more, found {shown(total)}"
+        )
     if total is not None and "dp" not in given:
         base = Execution.of({n: given[n] for n in ("tp", "cp", "pp") if n in given})
         width = base.tp * base.cp * base.pp

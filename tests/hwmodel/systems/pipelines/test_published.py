@@ -9,9 +9,11 @@ stages in cells of eight numbers.
 
 import csv
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+import hwmodel as hw
 from hwmodel.systems.pipelines.named import scheduled
 from hwmodel.systems.pipelines.timing import Passes, timed
 
@@ -42,3 +44,31 @@ def test_iterations_are_simulated_within_two_percent(methods: tuple[str, ...], c
         passes = Passes(forward, [sum(each) for each in zip(*others, strict=True)], [0.0] * 8)
         ours = timed(scheduled("1f1b", 8, 128, passes), passes).makespan_s
         assert ours == pytest.approx(measured_s, rel=0.02), name
+
+
+def test_flops_of_a_step_are_those_of_the_rows_to_the_digit() -> None:
+    """Eight cells are FLOPs of the stages' forward passes, the next eight of the backward ones.
+
+    One stage of one row has lost digits to a spreadsheet (1.40518E+15).
+    """
+    whole = 0
+    with ROWS.open(encoding="utf-8", newline="") as stream:
+        for row in csv.reader(stream):
+            if row[0].split("_")[1] not in ("base", "redis"):
+                continue
+            sequence, width, vocabulary, layers, inner, heads = (int(row[n]) for n in range(2, 8))
+            sizes = {"n_positions": sequence, "n_embd": width, "n_inner": inner}
+            sizes |= {"vocab_size": vocabulary, "n_layer": layers, "n_head": heads}
+            config = {"model_type": "gpt2", **sizes}
+            step = hw.model(config).training(sequence, int(row[1]), pp=8)
+            found: Any = hw.predict(step, on="a100")
+            ours = found.model_flops
+            cells = [c for c in row if (c.isdigit() and len(c) == 15) or "E+15" in c]
+            forward = cells[:8]
+            theirs = 3 * sum(int(float(cell)) for cell in forward)
+            if all(cell.isdigit() for cell in forward):
+                assert ours == theirs, row[0]
+                whole += 1
+            else:
+                assert ours == pytest.approx(theirs, rel=1e-6), row[0]
+    assert whole == 15

@@ -93,3 +93,11 @@ def test_a_framework_takes_its_own_and_what_is_taken_is_told() -> None:
     assert all(word in told for word in ("recompute=none", "schedule=1f1b", "graphs=False"))
     with pytest.raises(InputError, match="megatron-bridge"):
         training("llama-3.1-8b", 8192, 64, framework="megatron-brigde")
+
+
+@pytest.mark.parametrize("devices", [0, -64, 2.5])
+def test_a_number_of_devices_that_is_none_is_refused(devices: float) -> None:
+    """Not taken as one device, nor as what nobody said."""
+    step = training("llama-3.1-8b", 8192, 64, devices=8).but(devices=devices)
+    with pytest.raises(InputError, match="devices: expected a whole number of 1 or more"):
+        execution(step, device("h100"))

@@ -14,9 +14,9 @@ from hwmodel.quantity.units import Amount, amount
 OPERATIONS = ("all_reduce", "all_gather", "reduce_scatter", "all_to_all", "broadcast", "p2p")
 
 
-*_SENT, _ = get_args(Division.model_fields["dispatch"].annotation)
-DISPATCHES: tuple[str, ...] = tuple(_SENT)
-"""How rows go to experts: words of a division."""
+_WAYS: tuple[str, ...] = get_args(Division.model_fields["dispatch"].annotation)
+DISPATCHES = tuple(way for way in _WAYS if way != "gather")
+"""How rows go to experts in an all_to_all: words of a division, of which "gather" has none."""
 
 
 @checked

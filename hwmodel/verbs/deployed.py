@@ -7,7 +7,8 @@ from typing import Any
 
 from hwmodel.einsum.workloads.drafts import OWN, Drafts
 from hwmodel.einsum.workloads.model import model
-from hwmodel.machines.gpu.libraries.library import AMD
+from hwmodel.machines.gpu.engines.step import elsewhere
+from hwmodel.machines.gpu.engines.vllm import ENGINE as VLLM
 from hwmodel.mappers.deployments.bounds import REASONS
 from hwmodel.mappers.deployments.pools import Deployment, Pool
 from hwmodel.mappers.deployments.search import Found
@@ -115,11 +116,8 @@ class Deployed(Notebook):
                 " behind the reading"
             )
         machines = {pool.kind.machine.name: pool.kind.machine for pool in self.best.pools}
-        told += [
-            f"{name}: engines' own kernels are known on NVIDIA's GPUs alone; torch's are predicted"
-            for name, machine in machines.items()
-            if machine.architecture in AMD
-        ]
+        for machine in machines.values():
+            told += elsewhere(VLLM, machine)
         return (*told, *self.found.tally.refused[:3])
 
     def per_dollar(self, each: Deployment) -> float | None:

@@ -126,7 +126,7 @@ class OfWork(Question):
     sp: Annotated[Any, _said("Norms divided over the tp devices too: 1 or tp.", int)] = None
     redundant: Annotated[Any, _said("Copies of experts beyond one of each (ep).", int)] = None
     dispatch: Annotated[
-        Any, _said("How rows go to experts: all-to-all, once, low-latency.", str)
+        Any, _said("How rows go to experts: all-to-all, once, low-latency, gather.", str)
     ] = None
     overlap: Annotated[
         Any, _said("two-batch: half of a batch computes while the other's rows are sent.", str)

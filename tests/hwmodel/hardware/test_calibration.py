@@ -1,11 +1,13 @@
 """Calibrations: families by name, parameters inside bounds, priors that say so."""
 
+import shutil
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from hwmodel.hardware.calibration import Calibration
-from hwmodel.hardware.catalogue import CATALOGUE, load_calibration
+from hwmodel.hardware.catalogue import CATALOGUE, device, load_calibration
 from hwmodel.quantity.errors import InputError, UnknownNameError
 
 PARAMETER = {"value": 0.8, "meaning": "share of the peak", "low": 0.3, "high": 1.0}
@@ -63,3 +65,43 @@ def test_a_format_that_no_fit_saw_has_a_wider_interval() -> None:
     assert narrow.interval_of(("bf16", "fp8")) == (0.6, 2.0)
     assert narrow.interval_of(("bf16@64:8",)) == (0.6, 2.0)
     assert narrow.unseen(("bf16", "fp8")) == ("fp8",)
+
+
+CALIBRATION = """
+name: mine
+device: h200
+source: a test
+families:
+  gemm:
+    origin: measured
+    interval: [0.9, 1.1]
+    ranges: {M: [1, 8192]}
+    parameters:
+      matrix: {value: 0.8, low: 0.3, high: 1.0, meaning: share of the peak, standard_error: 0.01}
+"""
+
+
+def test_a_calibration_file_loads(tmp_path: Path) -> None:
+    path = tmp_path / "calibration.yaml"
+    path.write_text(CALIBRATION)
+    found = load_calibration(path)
+    assert found.values("gemm") == {"matrix": 0.8}
+    assert found.family("gemm").interval == (0.9, 1.1)
+
+
+def test_a_bad_calibration_file_is_refused_by_name(tmp_path: Path) -> None:
+    path = tmp_path / "calibration.yaml"
+    path.write_text(CALIBRATION.replace("origin: measured", "origin: guessed"))
+    with pytest.raises(InputError, match=r"calibration\.yaml: families\.gemm\.origin"):
+        load_calibration(path)
+
+
+def test_a_folder_carries_its_own_calibration(tmp_path: Path) -> None:
+    folder = tmp_path / "my_gpu"
+    folder.mkdir()
+    shutil.copy(CATALOGUE / "h200.yaml", folder / "device.yaml")
+    (folder / "calibration.yaml").write_text(CALIBRATION)
+    found = device(folder)
+    assert found.calibration is not None
+    assert found.calibration.name == "mine"
+    assert device(folder / "device.yaml") == found

@@ -1,12 +1,14 @@
 """Rates that follow processors and clocks, and those that a user has pinned."""
 
 import pytest
+from numpy.testing import assert_allclose
 
 import hwmodel as hw
-from hwmodel.hardware.catalogue import device
+from hwmodel.hardware.catalogue import device, devices
 from hwmodel.hardware.hardware import Hardware
 from hwmodel.quantity.errors import InputError
 
+GPUS = tuple(name for name in devices() if device(name).kind == "gpu")
 H200, A100 = device("h200"), device("a100")
 LARGE = hw.workloads.gemm(M=8192, N=8192, K=8192)
 SMALL = hw.workloads.gemm(M=512, N=512, K=512)
@@ -99,3 +101,73 @@ def test_processors_beyond_the_work_stand_idle() -> None:
 def test_processors_are_whole(count: float) -> None:
     with pytest.raises(InputError, match=r"count: expected a (whole number|number above 0)"):
         H200.but(processors={"count": count})
+
+
+# FLOP per clock and processor on dense 16-bit inputs: NVIDIA A100, H100 and Ada whitepapers (512,
+# 1024 and 256 multiply-adds), B200 datasheet, AMD CDNA 3 whitepaper.
+MATRIX_FLOP_PER_CLOCK = {
+    "a100": 2048,
+    **dict.fromkeys(("a100-40gb", "a100-pcie", "a30", "jetson-agx-orin"), 2048),
+    "jetson-orin-nano": 2048,
+    **dict.fromkeys(("h100-pcie", "h100-nvl", "gh200"), 4096),
+    **dict.fromkeys(("gb200", "gb300"), 8192),
+    **dict.fromkeys(("a40", "a10", "l4", "v100", "t4", "rtx-pro-6000", "h20"), 1024),
+    **dict.fromkeys(("l40", "rtx-3090", "rtx-4090", "rtx-4060", "rtx-5090"), 512),
+    **{"mi210": 1024, "mi250x": 1024, "mi325x": 2048, "mi350x": 4096, "mi355x": 4096},
+    "h100": 4096,
+    "h200": 4096,
+    "b200": 8192,
+    "b300": 8192,
+    "l40s": 1024,
+    "mi300x": 2048,
+}
+VECTOR_FLOP_PER_CLOCK = dict.fromkeys(GPUS, 256) | {
+    **dict.fromkeys(("a100-40gb", "a100-pcie", "a30", "v100", "t4", "mi210", "mi250x"), 128),
+    "a100": 128,
+    "h100": 256,
+    "h200": 256,
+    "b200": 256,
+    "b300": 256,
+    "l40s": 256,
+    "mi300x": 256,
+}
+WHOLE_RATE_INTEGERS = ("rtx-3090", "rtx-4090", "rtx-4060", "rtx-5090")
+"""GeForce halves products with floating sums, not those with integer sums."""
+
+HALF_INTEGERS = ("mi210", "mi250x")
+"""CDNA 2 multiplies int8 at the rate of fp16."""
+
+RIDGE_FLOP_PER_BYTE = {"a100": 153, "h100": 295, "h200": 206, "b200": 292, "b300": 292}
+
+
+@pytest.mark.parametrize("name", GPUS)
+def test_peaks_are_processors_times_width_times_clock(name: str) -> None:
+    found = device(name)
+    count = found.processors.count
+    assert found.matrix_clock_hz is not None
+    matrix = count * MATRIX_FLOP_PER_CLOCK[name] * found.matrix_clock_hz
+    for dtype, ratio in {
+        "bf16": 1,
+        "fp16": 1,
+        "tf32": 0.5,
+        "fp8": 2,
+        "int8": 2,
+        "nvfp4": {"b300": 6, "gb300": 6, "rtx-5090": 8}.get(name, 4),
+    }.items():
+        if dtype == "int8":
+            ratio *= 2 if name in WHOLE_RATE_INTEGERS else 0.5 if name in HALF_INTEGERS else 1
+        if dtype in found.units["matrix"].rate_per_s:
+            assert_allclose(found.rate("matrix", dtype), ratio * matrix, rtol=0.01)
+    vector = count * VECTOR_FLOP_PER_CLOCK[name] * found.clock_hz
+    assert_allclose(found.rate("vector", "fp32"), vector, rtol=0.01)
+    exp = 32 if name in ("b300", "gb300") else 16  # Blackwell Ultra doubled it (NVIDIA, 2025)
+    assert_allclose(found.rate("exp", "fp32"), count * exp * found.clock_hz, rtol=0.01)
+    shared = found.memory("shared").bandwidth_bytes_per_s
+    assert_allclose(shared, count * 128 * found.clock_hz, rtol=0.01)
+
+
+@pytest.mark.parametrize(("name", "ridge"), RIDGE_FLOP_PER_BYTE.items())
+def test_machine_balance_is_the_one_commonly_quoted(name: str, ridge: float) -> None:
+    found = device(name)
+    balance = found.rate("matrix", "bf16") / found.memory("dram").bandwidth_bytes_per_s
+    assert_allclose(balance, ridge, rtol=0.01)

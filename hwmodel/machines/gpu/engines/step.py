@@ -76,10 +76,9 @@ def step_of(
     """
     if machine.kind != "gpu":
         raise CoverageError(f"engine {engine.name}: runs on GPUs; {machine.name} is none")
-    elsewhere: tuple[str, ...] = ()
-    if machine.architecture in AMD:
+    said = elsewhere(engine, machine)
+    if said:
         engine = engine.but(kernel={}, reduces=None)
-        elsewhere = (_elsewhere(engine, machine),)
     origin = workload.origin
     if not isinstance(workload, Stack) or workload.served is None or origin is None:
         raise InputError(
@@ -95,6 +94,10 @@ def step_of(
     ways = workload.served.ways
     if engine.dispatch is not None and ways.ep > 1 and ways.dispatch == "all-to-all":
         workload = workload.but(parallel=ways.but(dispatch=engine.dispatch))
+        said += (
+            f"engine {engine.name}: rows go to experts by dispatch={engine.dispatch}, its own way,"
+            " where all-to-all is asked for or nothing is said",
+        )
     workload = _narrowed(workload, engine)
     phase, batch = origin.arguments["phase"], origin.arguments["batch"]
     able = fitted(workload)
@@ -108,7 +111,7 @@ def step_of(
     runs = tuple(_narrow(stage, engine, machine) for stage in engine.stages(found))
     mixtures = sum((stage.times for stage in found if stage.role == ROUTES), start=0)
     told = (text for text in able.warnings if not text.endswith(WITHOUT_NARROWING))
-    warnings = (*told, *_beyond(workload, engine), *elsewhere)
+    warnings = (*told, *_beyond(workload, engine), *said)
     return Step(
         engine=engine,
         workload=replace(workload, stages=runs, warnings=warnings),
@@ -125,11 +128,13 @@ def step_of(
     )
 
 
-def _elsewhere(engine: Engine, machine: Hardware) -> str:
-    """What is told of an engine on GPUs of which its kernels are not known."""
+def elsewhere(engine: Engine, machine: Hardware) -> tuple[str, ...]:
+    """What is told of an engine on GPUs of which its kernels are not known; nothing on others."""
+    if machine.architecture not in AMD:
+        return ()
     return (
         f"engine {engine.name}: its kernels are known on NVIDIA's GPUs alone: on {machine.name}"
-        " those that torch calls stand for them, fused and scheduled as the engine does"
+        " those that torch calls stand for them, fused and scheduled as the engine does",
     )
 
 

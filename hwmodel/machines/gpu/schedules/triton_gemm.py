@@ -20,6 +20,8 @@ A part is a whole number of slices, so that of many parts some are empty: their 
 Sums are fp32, and a second kernel adds them. What goes through the DRAM is in `triton_traffic`.
 """
 
+from collections.abc import Callable
+
 from hwmodel.hardware.hardware import Limits
 from hwmodel.machines.gpu.schedules.gemm import (
     LINE_BYTES,
@@ -152,26 +154,40 @@ def _waves(
     `grid` is (blocks along M, along N, all that have work, slices of each), `stream` one's share.
     """
     rows, columns, blocks, slices = grid
-    held = resident(problem, tile)
-    slots = limits.processors * held
-    whole = floor_div(blocks, slots) * slots
-    left = blocks - whole
-    share = most((1, least((held, ceil_div(left, limits.processors)))))
     sides = problem.M / rows + problem.N / columns
     staged = sides * slices * tile.block_k * element_bytes(problem.dtype_a)
     stored = stored_bytes(problem, tile, rows)
-    trip = HIT + (1 - HIT) * least((1.0, stream.read["dram"] / staged))
+    trip = latency(HIT, stream, staged)
 
     def block(beside: Amount) -> Activity:
         each = _block(problem, tile, slices, (staged, stored), trip, beside)
         return Overlap((each, stream))
 
+    return in_waves(block, blocks, resident(problem, tile), limits)
+
+
+def in_waves(
+    block: Callable[[Amount], Activity], blocks: Amount, held: Amount, limits: Limits
+) -> Activity:
+    """Whole waves of blocks, `held` to a processor, and those left over with fewer neighbours.
+
+    `block` makes one's activity among so many on its processor.
+    """
+    slots = limits.processors * held
+    whole = floor_div(blocks, slots) * slots
+    left = blocks - whole
+    share = most((1, least((held, ceil_div(left, limits.processors)))))
     return Serial(
         (
             Waves(whole, slots, block(held)),
             Waves(left, limits.processors * share, block(share)),
         )
     )
+
+
+def latency(hit: float, stream: Work, staged: Amount) -> Amount:
+    """Latency of a slice over one of the DRAM: `hit` where the L2 holds all `staged` bytes."""
+    return hit + (1 - hit) * least((1.0, stream.read["dram"] / staged))
 
 
 def _block(
@@ -220,7 +236,7 @@ def _block(
 
     first = Work(
         read={"pipeline": (1 - singles) * (1 - tile.persistent) * trip * own},
-        slots={"fill": 1 - tile.persistent, "step": singles * used / tile.block_k * _wait(tile)},
+        slots={"fill": 1 - tile.persistent, "step": singles * used / tile.block_k * waited(tile)},
     )
     arrival = trip * (1 + sides * tile.block_k * element / SLICE_BYTES)
     ahead = (1 - singles) / stages
@@ -268,7 +284,7 @@ def lines(row_bytes: Amount) -> Amount:
     return 1 + STRADDLING * (1 - aligned / LINE_BYTES) + within
 
 
-def _wait(tile: GemmTile) -> Amount:
+def waited(tile: GemmTile) -> Amount:
     """Wait for a slice of single elements, of that for one load: spilled addresses come first."""
     spills = spilled_registers(tile)
     return 1 + SPILL * spills * most((1, spills / IN_FLIGHT))

@@ -19,19 +19,19 @@ from hwmodel.machines.gpu.schedules.gemm import (
 )
 from hwmodel.machines.gpu.schedules.triton_gemm import (
     CONVERTED,
-    IN_FLIGHT,
-    SPILL,
     activity,
     bulk,
+    in_waves,
+    latency,
     resident,
-    spilled_registers,
     stored_bytes,
+    waited,
 )
 from hwmodel.machines.gpu.units import product_unit
 from hwmodel.quantity.arithmetic import ceil_div, floor_div, least, most, where
 from hwmodel.quantity.dtypes import element_bytes
 from hwmodel.quantity.units import Amount
-from hwmodel.spine.activity import Activity, Overlap, Serial, Waves, Work
+from hwmodel.spine.activity import Activity, Overlap, Serial, Work
 
 HIT = 0.75
 """Latency of a slice that the L2 holds over that of one from the DRAM, the copy engine's own part
@@ -55,26 +55,16 @@ def waves(
 
     `rows` counts the blocks along M, `blocks` all that have work, `stream` is one's share.
     """
-    held = resident(problem, tile)
-    slots = limits.processors * held
-    whole = floor_div(blocks, slots) * slots
-    left = blocks - whole
-    share = most((1, least((held, ceil_div(left, limits.processors)))))
     sides = problem.M / rows + problem.N / ceil_div(problem.N, tile.block_n)
     staged = sides * slices * tile.block_k * element_bytes(problem.dtype_a)
-    trip = HIT + (1 - HIT) * least((1.0, stream.read["dram"] / staged))
     stored = stored_bytes(problem, tile, rows)
+    trip = latency(HIT, stream, staged)
 
     def block(beside: Amount) -> Activity:
         each = _block(problem, tile, slices, (staged, stored), trip, beside)
         return Overlap((each, stream))
 
-    return Serial(
-        (
-            Waves(whole, slots, block(held)),
-            Waves(left, limits.processors * share, block(share)),
-        )
-    )
+    return in_waves(block, blocks, resident(problem, tile), limits)
 
 
 def _block(
@@ -93,7 +83,6 @@ def _block(
     depth = slices * tile.block_k
     area, sides = tile.block_m * tile.block_n, tile.block_m + tile.block_n
     by_element = where(bulk(problem.K, element), 0.0, 1.0)
-    spills = spilled_registers(tile)
     unit, dtype = product_unit(problem.dtype_a, problem.dtype_b)
     small = tile.block_m < WARPGROUP_ROWS
     warps = WARP_PRODUCTS * (CONVERTED if element < 2 else 1)
@@ -107,10 +96,7 @@ def _block(
         read={"pipeline": (1 - by_element) * trip / beside},
         slots={
             "fill": 1,
-            "step": by_element
-            * used
-            / tile.block_k
-            * (1 + SPILL * spills * most((1, spills / IN_FLIGHT))),
+            "step": by_element * used / tile.block_k * waited(tile),
         },
     )
 

@@ -83,7 +83,9 @@ def test_weights_in_mxfp4_meet_rows_in_fp8_on_blackwell_alone() -> None:
 def test_rows_are_gathered_for_experts_and_their_sums_scattered() -> None:
     """7 of 8 parts of all tokens' rows come to each device in bf16, and as many sums go back."""
     work = hw.model("qwen3-30b-a3b").decode(batch=512, context=1024, parallel={"dp": 8, "ep": 8})
-    parts = {part.name: part for part in hw.predict(work, "h200", engine="trtllm").parts}
+    found = hw.predict(work, "h200", engine="trtllm")
+    parts = {part.name: part for part in found.parts}
+    assert any("dispatch=gather" in told for told in found.warnings)
     assert "all_to_all" not in parts
     for name in ("all_gather", "reduce_scatter"):
         assert parts[name].times == 48

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from hwmodel.hardware.calibration import Family
 from hwmodel.hardware.hardware import Limits
+from hwmodel.machines.gpu.schedules.triton_gemm import bulk
 from hwmodel.quantity.arithmetic import where
 from hwmodel.quantity.dtypes import element_bytes
 from hwmodel.quantity.units import Amount
@@ -62,9 +63,6 @@ def names(
 FEW_ROWS = 64
 """Rows of a product up to which kernels that copy by threads are narrow, or split long sums."""
 
-DESCRIBED_BYTES = 16
-"""Multiple of bytes of rows that descriptors cover."""
-
 WIDE_GROUP = 16
 """Query heads of a KV head above which attention of libraries is judged apart."""
 
@@ -82,7 +80,7 @@ def _any(problem: Any, tile: Any, limits: Limits) -> Any:
 
 
 def _by_element(problem: Any, tile: Any, limits: Limits) -> Any:
-    return problem.K * element_bytes(problem.dtype_a) % DESCRIBED_BYTES != 0
+    return bulk(problem.K, element_bytes(problem.dtype_a)) == 0
 
 
 def _wide(problem: Any, tile: Any, limits: Limits) -> Any:

@@ -24,7 +24,7 @@ from hwmodel.systems.serving.apart import Engines
 from hwmodel.systems.serving.batch import StepTimes
 from hwmodel.systems.serving.replica import Replica
 from hwmodel.systems.serving.requests import Request
-from hwmodel.systems.serving.scheduler import Scheduler, budgets_of, scheduler
+from hwmodel.systems.serving.scheduler import Scheduler, scheduler_of
 from hwmodel.systems.serving.step_tables import Largest
 from hwmodel.systems.serving.step_times import step_times
 from hwmodel.systems.serving.together import Together
@@ -371,15 +371,14 @@ def _engines(program: Program, name: str, runner: Runner) -> Engines:
     longest = max(s.input + s.output * (SPREAD if s.cv else 1) for s in mine)
     served = program.served(mine[0].model)
     ways = served.division
-    tokens, sequences = budgets_of(runner.machine)
-    rules = scheduler("vllm").but(max_batch_tokens=tokens, max_batch=sequences)
+    rules = scheduler_of(served.engine or "vllm").on(runner.machine)
     one = runner.machine if runner.machine.devices == 1 else runner.machine.but(devices=1)
     clock = step_times(
         runner.model,
         one,
         engine=served.engine or "vllm",
         parallel=ways.given if ways.devices > 1 else None,
-        largest=Largest(tokens, sequences, longest + 1),
+        largest=Largest(rules.max_batch_tokens, rules.max_batch, longest + 1),
     )
     how = {"tp": ways.tp, "pp": ways.pp, "dp": ways.dp * served.replicas}
     return Engines(one, how, clock, rules, ways.dp)

@@ -19,7 +19,7 @@ tokens; joules are of the replica's devices alone.
 from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
@@ -46,6 +46,7 @@ ROUND_TRIP_S = 33e-6
 SAMPLE = (64, 2048)
 """Sequences and context of the step that tells at which rate devices read a cache."""
 JOULES = "joules are of the devices that multiply; what attends apart draws more"
+UNJUDGED = "no interval: steps whose tokens are attended to elsewhere were never measured"
 OTHERS = ("does not fit", "engine ")
 """What is told of a step whose caches and weights lie on one device."""
 PROMPT = 512
@@ -71,7 +72,7 @@ class Elsewhere:
     usd_per_hour: float | None = 0.0
 
     @classmethod
-    def of(cls, given: Any, model: Model, engine: Any, where: str = "serving: attention") -> Any:
+    def of(cls, given: Any, model: Model, engine: Any, where: str = "serving: attention") -> Self:
         """From words such as `rate=150GB/s,memory=70GB,link=20GB/s` or `on=h20,devices=4`."""
         said = pairs(given, where)
         for name in said:
@@ -238,7 +239,11 @@ def attended(
         trips_s=layers * ROUND_TRIP_S if elsewhere.machine is not None else 0.0,
         streams_s=streams_s,
         idle_w=float(machine.power.idle_w) * devices,
-        warnings=(*(each for each in estimate.warnings if not each.startswith(OTHERS)), JOULES),
+        warnings=(
+            *(each for each in estimate.warnings if not each.startswith(OTHERS)),
+            JOULES,
+            UNJUDGED,
+        ),
     )
 
 

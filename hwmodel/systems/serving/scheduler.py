@@ -15,7 +15,7 @@ Sources: vllm/v1/core/sched/scheduler.py (vllm-project/vllm @ 00024d31); SGLang 
 new_token_ratio_tracker.py; TensorRT-LLM's documented policies.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -81,6 +81,8 @@ class Scheduler:
         queries: tokens of the budget that a sequence that decodes takes: more than one where drafts
             are verified.
         ranks: groups of one engine that attend apart, which share the budget evenly.
+        budgets: tokens of a step and sequences that the engine starts with on a device, where these
+            depend on it.
     """
 
     name: str = "vllm"
@@ -94,6 +96,7 @@ class Scheduler:
     reserve: Reserve = Reserve()
     queries: int = 1
     ranks: int = 1
+    budgets: Callable[[Hardware], tuple[int, int]] | None = None
 
     def __post_init__(self) -> None:
         """Raises `InputError` for numbers below 1."""
@@ -106,11 +109,32 @@ class Scheduler:
         """The same rules with other fields."""
         return replace(self, **changes)
 
+    def on(self, machine: Hardware) -> "Scheduler":
+        """The same with the budgets that the engine starts with on a device."""
+        if self.budgets is None:
+            return self
+        tokens, sequences = self.budgets(machine)
+        return self.but(max_batch_tokens=tokens, max_batch=sequences)
+
+
+LARGE_BYTES = 70 * 2**30
+"""Memory of a device on which vLLM starts with larger budgets."""
+
+
+def budgets_of(machine: Hardware) -> tuple[int, int]:
+    """Tokens of a step and sequences that vLLM's server starts with on a device.
+
+    8,192 and 1,024 on devices of 70 GiB and more but the A100, else 2,048 and 256
+    (vllm/engine/arg_utils.py, get_batch_defaults).
+    """
+    large = float(machine.memory("dram").capacity_bytes) >= LARGE_BYTES
+    return (8192, 1024) if large and not machine.name.startswith("a100") else (2048, 256)
+
 
 SCHEDULERS: Mapping[str, Scheduler] = {
     each.name: each
     for each in (
-        Scheduler(),
+        Scheduler(budgets=budgets_of),
         Scheduler(
             "sglang", max_batch_tokens=8192, max_batch=2048, block_tokens=1, mixed=False,
             reserve=Reserve(start=0.7, least=0.7 * 0.14, steps=600, most=4096),
@@ -128,20 +152,6 @@ SCHEDULERS: Mapping[str, Scheduler] = {
     )
 }  # fmt: skip
 """Name -> rules, with budgets that the engines fall back to; sglang's budget is that of 80 GB."""
-
-
-LARGE_BYTES = 70 * 2**30
-"""Memory of a device on which vLLM starts with larger budgets."""
-
-
-def budgets_of(machine: Hardware) -> tuple[int, int]:
-    """Tokens of a step and sequences that vLLM's server starts with on a device.
-
-    8,192 and 1,024 on devices of 70 GiB and more but the A100, else 2,048 and 256
-    (vllm/engine/arg_utils.py, get_batch_defaults).
-    """
-    large = float(machine.memory("dram").capacity_bytes) >= LARGE_BYTES
-    return (8192, 1024) if large and not machine.name.startswith("a100") else (2048, 256)
 
 
 def scheduler(name: str) -> Scheduler:

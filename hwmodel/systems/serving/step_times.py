@@ -46,10 +46,6 @@ RATIO, FINEST = 1.3, 1.1
 JUDGED = 160
 """Steps of each sort that the tables are judged on."""
 CLOCK_TURNS = 40
-MEASURED_ALONE = "vllm "
-CORE = 0.75
-"""Of what a host does to schedule a step, sequences apart, what is left where an engine's core has
-a process of its own: found on one stream of a small model over HTTP (vLLM 0.22.1, H200)."""
 
 
 @dataclass(frozen=True)
@@ -75,7 +71,7 @@ class EngineSteps:
         interval, decoding: of kernels in steps that read prompts and in others, as ratios to the
             prediction, 90 %. hosts: of what their host does.
         pace: how many times longer kernels take than predicted, in steps of tokens alone and in
-            others, and the host.
+            others, and the host. core_share: as the engine's.
         errors: of the tables against `predict`.
         warnings: of the predictions that the tables are of.
     """
@@ -96,6 +92,7 @@ class EngineSteps:
     decoding: tuple[float, float] = (1.0, 1.0)
     hosts: tuple[float, float] = (1.0, 1.0)
     pace: tuple[float, float, float] = (1.0, 1.0, 1.0)
+    core_share: float = field(default=1.0, repr=False)
     runs: float = field(default=1.0, repr=False)
     wall: float = field(default=1.0, repr=False)
     ranks: int = 1
@@ -243,13 +240,9 @@ def step_times(
         ratio = ratio**0.5
 
 
-def served_apart(steps: EngineSteps, left: float = CORE) -> EngineSteps:
-    """The same of an engine whose core has a process of its own, as those of servers have.
-
-    Where steps were measured in one process with their client, as vLLM's were; others stay.
-    """
-    if not steps.engine.startswith(MEASURED_ALONE):
-        return steps
+def served_apart(steps: EngineSteps) -> EngineSteps:
+    """The same of an engine whose core has a process of its own, as those of servers have."""
+    left = steps.core_share
     less_s = (1 - left) * steps.costs["step"]
     host = [max(0.0, each - less_s) for each in steps.tables.decode_host_s]
     return replace(
@@ -312,6 +305,7 @@ def _steps(ask: Ask, largest: Largest, ratio: float) -> EngineSteps:
         interval=kernels.get("mixed", host.interval),
         decoding=kernels.get("decode", host.interval),
         hosts=kernels.get(HOST, host.interval),
+        core_share=ask.engine.core_share,
         errors=None,
         warnings=example.warnings,
         tables=tables(ask, largest, ratio, costs),

@@ -30,7 +30,7 @@ from hwmodel.systems.serving.drafts import Verifying, drafting, restored, steppe
 from hwmodel.systems.serving.ends import at_end, bounded, ends
 from hwmodel.systems.serving.generated import frontend_s, generated
 from hwmodel.systems.serving.requests import Request
-from hwmodel.systems.serving.scheduler import Scheduler, budgets_of, scheduler, scheduler_of
+from hwmodel.systems.serving.scheduler import Scheduler, scheduler, scheduler_of
 from hwmodel.systems.serving.served import Served
 from hwmodel.systems.serving.shared import split
 from hwmodel.systems.serving.step_times import EngineSteps, Largest, served_apart, step_times
@@ -396,13 +396,11 @@ def requests_of(work: Serving, rules: Scheduler) -> list[Request]:
 
 def _rules(work: Serving, engine: Any, machine: Hardware) -> Scheduler:
     """The scheduler with the budgets that are said, or else those the engine starts with."""
-    rules = scheduler(work.scheduler) if work.scheduler else scheduler_of(engine)
-    tokens, sequences = rules.max_batch_tokens, rules.max_batch
-    if rules.name == "vllm":
-        tokens, sequences = budgets_of(machine)
+    named = scheduler(work.scheduler) if work.scheduler else scheduler_of(engine)
+    rules = named.on(machine)
     return rules.but(
-        max_batch_tokens=work.max_batch_tokens or tokens,
-        max_batch=work.max_batch or sequences,
+        max_batch_tokens=work.max_batch_tokens or rules.max_batch_tokens,
+        max_batch=work.max_batch or rules.max_batch,
     )
 
 

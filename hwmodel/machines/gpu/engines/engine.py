@@ -214,6 +214,8 @@ class Engine(Shown):
             ones there, with a host of their own.
         dispatch: how rows go to experts of devices that attend apart, where nothing is said.
         eighths: architecture -> formats of experts' weights whose rows it narrows to fp8 there.
+        core_share: of what its host does to schedule a step, sequences apart, what is left where
+            its core has a process of its own; 1 where it was measured so.
     """
 
     name: str
@@ -232,6 +234,7 @@ class Engine(Shown):
     gathers: Mapping[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
     eighths: Mapping[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
     dispatch: str | None = None
+    core_share: float = 1.0
     plain: tuple[str, ...] = ()
     aside: tuple[Aside, ...] = ()
     together: tuple[str, ...] = ()

@@ -408,6 +408,10 @@ FIXED_BYTES, HELD = 1.05e9, 1.5
 """What an H200's memory holds beside weights, cache and a layer's widest product with its gate:
 fitted to the cache that seven models got (validation/data, headers of 2026-11-28)."""
 
+CORE_SHARE = 0.75
+"""Its host was measured in one process with its client; what is left of scheduling in a server's:
+found on one stream of a small model over HTTP (vLLM 0.22.1, H200)."""
+
 ENGINE = Engine(
     name="vllm",
     title="vLLM",
@@ -422,6 +426,7 @@ ENGINE = Engine(
     gathers={"hopper": ("mxfp4",)},
     together=("experts mask", "rows align", "experts relu squared", "relu2"),
     reduces="vllm",
+    core_share=CORE_SHARE,
     narrowed={"fp32": "bf16"},  # vllm/config/model.py: dtype auto
     schemes={"fp8": "fp8"},  # its --quantization fp8 narrows activations as well
     flags=(

@@ -446,5 +446,5 @@ def check_workload(workload: Workload, verb: str) -> None:
     if not isinstance(workload, (Cascade, Stack)):  # pyright: ignore[reportUnnecessaryIsInstance]
         raise InputError(
             f"{verb}: expected a workload such as hw.workloads.gemm(...), hw.parse(...) or"
-            f" hw.model(...).decode(...), found {type(workload).__name__}"
+            f" hw.model(...).decode(...) (hw.cases takes fields), found {type(workload).__name__}"
         )

@@ -7,6 +7,7 @@ them); they are far above what honest input needs. YAML is read in `hwmodel.quan
 
 import json
 import math
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, NoReturn, cast
@@ -189,7 +190,7 @@ def pairs(text: Any, where: str) -> dict[str, Any]:
         if name in found:
             raise InputError(f"{where}: {name} is given twice")
         try:
-            found[name] = json_value(value)
+            found[name] = json_value(re.sub(r"^(-?)\.(?=\d)", r"\g<1>0.", value))  # .7 is 0.7
         except InputError:
             found[name] = value
     return found

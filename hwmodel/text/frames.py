@@ -4,11 +4,12 @@
 `answer.to_pandas()` does the latter by columns, without pyarrow. Columns end in their SI unit.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from hwmodel.quantity.errors import InputError
+from hwmodel.quantity.printable import shown
 
 if TYPE_CHECKING:
     import polars
@@ -64,13 +65,20 @@ def columns_in(frame: Any, where: str) -> dict[str, list[Any]]:
 
 
 def rows_in(frame: Any, where: str) -> list[dict[str, Any]]:
-    """The rows of a data frame, those fields left out that are missing."""
-    columns = columns_in(frame, where)
-    rows = zip(*columns.values(), strict=True)
-    return [
-        {name: value for name, value in zip(columns, row, strict=True) if value is not None}
-        for row in rows
-    ]
+    """The rows of a data frame, or of a list of tables, those fields left out that are missing.
+
+    Raises `InputError` for what is neither.
+    """
+    if isinstance(frame, list | tuple):
+        listed = cast(Sequence[Any], frame)
+        for at, row in enumerate(listed, 1):
+            if not isinstance(row, Mapping):
+                raise InputError(f"{where}: row {at}: expected a table, found {shown(row)}")
+        rows = [{str(name): _as_plain(value) for name, value in row.items()} for row in listed]
+    else:
+        columns = columns_in(frame, where)
+        rows = [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+    return [{name: value for name, value in row.items() if value is not None} for row in rows]
 
 
 def _as_plain(value: Any) -> Any:

@@ -6,7 +6,7 @@ vectorised call; a row that is refused says why in the column `error`.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -68,11 +68,11 @@ def _in_a_cell(value: Any) -> Any:
 
 
 @named
-def cases(table: Frame) -> Answered:
+def cases(table: Frame | Sequence[Mapping[str, Any]]) -> Answered:
     """Answers to cases, a row each of a data frame of polars, of pandas, or what speaks Arrow.
 
-    Columns are the fields of a case, as lines of a file of cases have them; the answer is a data
-    frame too. Raises `InputError` for what is no data frame.
+    Columns are the fields of a case, as lines of a file of cases have them; a list of tables, one a
+    case, does as well. The answer is a data frame. Raises `InputError` for what is neither.
     """
     rows = rows_in(table, "cases")
     if not rows:

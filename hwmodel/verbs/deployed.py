@@ -241,8 +241,8 @@ class Deployed(Notebook):
         """Dollars of tokens, and where prices are from."""
         money = self.money
         assert money is not None
-        told = f"{money.in_usd:.3f} in, {money.out_usd:.3f} out"
-        told += "" if money.cached_usd is None else f", {money.cached_usd:.4f} in the cache"
+        told = f"{money.in_usd:.3g} in, {money.out_usd:.3g} out"
+        told += "" if money.cached_usd is None else f", {money.cached_usd:.3g} in the cache"
         lines = [f"dollars of a million tokens: {told}"]
         lines += [
             f"  {name}: {value:g} USD/h ({self.sources[name]})"

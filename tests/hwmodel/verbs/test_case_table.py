@@ -33,6 +33,7 @@ class Stream:
 def test_a_row_is_answered_as_its_line_is(wrapped: Any) -> None:
     frame = polars.DataFrame(ROWS)
     found = hw.cases(wrapped(frame))
+    assert hw.cases(ROWS).table.equals(found.table)
     lines: list[Any] = predict_lines([json.dumps(row) for row in ROWS])
     table = found.table
     assert table.columns[: len(frame.columns)] == frame.columns
@@ -55,8 +56,12 @@ def test_a_frame_of_pandas_needs_no_arrow() -> None:
 
 
 def test_what_is_no_frame_or_empty_is_refused() -> None:
-    with pytest.raises(InputError, match="cases: expected a data frame, found list"):
-        hw.cases(ROWS)  # pyright: ignore[reportArgumentType]
+    with pytest.raises(InputError, match="cases: expected a data frame, found dict"):
+        hw.cases(ROWS[0])  # pyright: ignore[reportArgumentType]
+    with pytest.raises(InputError, match="cases: row 2: expected a table, found 1"):
+        hw.cases([ROWS[0], 1])  # pyright: ignore[reportArgumentType]
+    with pytest.raises(InputError, match=r"takes fields\), found dict"):
+        hw.predict(ROWS[0], on="h200")  # pyright: ignore[reportArgumentType]
     with pytest.raises(InputError, match="cases: expected a row or more, found none"):
         hw.cases(polars.DataFrame({"workload": []}))
 

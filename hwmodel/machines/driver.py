@@ -250,24 +250,24 @@ def estimated(
     parts = _completed(made, floor.bytes, machine, run.outermost)
     parts = parts if step is None else finished(step, parts, machine)
     rests = run.assumptions if step is None else assumed(step, machine, run.assumptions)
-    devices = workload.devices
     stores = run.stores or short(workload, machine)
     serving = serving_of(workload, machine, step)
-    chips = area_of(machine).of(devices)
+    chips = area_of(machine).of(workload.devices)
     return Estimate(
         name=workload.name,
-        device=_title(machine, devices, topology),
+        device=_title(machine, workload.devices, topology),
         parts=parts,
         bound_bytes=floor.bytes * workload.runs,
         bound_s=floor.time_s if flow is None else floor.time_s * flow.least,
         window_s=machine.power.window_s,
-        devices=devices,
+        devices=workload.devices,
         runs=workload.runs,
         flow=flow,
         assumptions=tuple(dict.fromkeys((*rests, *assumed_of(joints), *chips.said))),
         everywhere=(
             *workload.warnings,
             *run.warnings,
+            *(() if step is None else step.engine.unmeasured(machine.calibration)),
             *dict.fromkeys(warned(joints)),
             *unread(machine, parts),
             *unheard(machine),

@@ -26,7 +26,7 @@ from hwmodel.machines.driver import Network, machine_of, topology_of
 from hwmodel.machines.gpu.engines.engine import Engine
 from hwmodel.machines.gpu.engines.settled import SHARPNESS, Limit, limit_of
 from hwmodel.machines.gpu.engines.shipped import engine as engine_of
-from hwmodel.machines.gpu.engines.step import family_of, memory, staged
+from hwmodel.machines.gpu.engines.step import memory, staged
 from hwmodel.quantity.errors import CapacityError, InputError
 from hwmodel.systems.serving.batch import Batch
 from hwmodel.systems.serving.step_tables import (
@@ -293,7 +293,7 @@ def _steps(ask: Ask, largest: Largest, ratio: float) -> EngineSteps:
             " devices, or narrow its format"
         )
     assert serving is not None
-    host = family_of(ask.engine, ask.machine.calibration)
+    host = ask.engine.costs(ask.machine.calibration)
     costs, kernels = staged(host.values, step.stages), host.intervals
     return EngineSteps(
         model=ask.model.name,

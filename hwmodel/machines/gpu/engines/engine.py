@@ -29,7 +29,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from hwmodel.einsum.cascade import Stage
-from hwmodel.hardware.calibration import Family
+from hwmodel.hardware.calibration import Calibration, Family
 from hwmodel.machines.gpu.libraries.library import Library
 from hwmodel.quantity.arithmetic import most
 from hwmodel.quantity.errors import UnknownNameError
@@ -72,6 +72,17 @@ class Fusion:
             instead |= dict.fromkeys(mine, ()) | {min(mine): made}
         kept = (instead.get(place, (stage,)) for place, stage in enumerate(stages))
         return tuple(stage for each in kept for stage in each)
+
+
+def replaced(
+    fusions: Sequence[Fusion],
+    makes: Mapping[str, Callable[[Stages], Sequence[Stage]]],
+    *,
+    without: Sequence[str] = (),
+) -> tuple[Fusion, ...]:
+    """The fusions of another engine, some of which make something else, and `without` others."""
+    kept = (each for each in fusions if each.name not in without)
+    return tuple(replace(each, makes=makes.get(each.name, each.makes)) for each in kept)
 
 
 @dataclass(frozen=True)
@@ -170,8 +181,9 @@ class Memory:
     """How an engine sizes its cache: a share of the memory, less weights and what a step needs.
 
     `fixed_bytes` are contexts, libraries, workspaces and logits of a device; `held` is how many
-    tensors as wide as the widest a step of `most_tokens` holds at once; `block` counts tokens, as
-    does `longest`, the most that a request may have. The share is of the whole memory, which all of
+    tensors as wide as the widest a step of `most_tokens` holds at once, `token_bytes` what it is
+    said to hold of each token besides; `block` counts tokens, as does `longest`, the most that a
+    request may have. The share is of the whole memory, which all of
     that has to fit in, or of what weights and steps leave of it (`of_rest`). Layers with a window
     keep the tokens in it, or as many as all others (`whole`).
     """
@@ -185,6 +197,7 @@ class Memory:
     held: float
     of_rest: bool = False
     whole: bool = False
+    token_bytes: float = 0.0
 
     @property
     def most_share(self) -> float:
@@ -244,6 +257,19 @@ class Engine(Shown):
     def family(self) -> str:
         """Calibration family of its host's costs, whose intervals are those of whole steps."""
         return f"host:{self.name}"
+
+    def costs(self, calibration: Calibration | None) -> Family:
+        """The host's costs, as measured on the device or as the engine's priors say."""
+        known = {} if calibration is None else calibration.families
+        return known.get(self.family, self.host)
+
+    def unmeasured(self, calibration: Calibration | None) -> tuple[str, ...]:
+        """A warning where its host was not measured on the device."""
+        origin = self.costs(calibration).origin
+        if origin == "measured" or calibration is None:
+            return ()
+        told = calibration.source if origin == "inherited" else "priors, not measurements"
+        return (f"uncalibrated: {self.family}: the host's costs are {told}",)
 
     def but(self, **changes: Any) -> "Engine":
         """The same engine with other fields: fewer captured sizes, another version."""

@@ -7,7 +7,9 @@ scale their rows by the largest element and narrow them (dynamic quantisation by
 sums are fp32.
 """
 
-from hwmodel.einsum.cascade import Cascade
+from collections.abc import Mapping, Sequence
+
+from hwmodel.einsum.cascade import Cascade, Stage
 from hwmodel.einsum.notation import parse
 from hwmodel.quantity.dtypes import base_of
 from hwmodel.quantity.units import Amount
@@ -30,6 +32,8 @@ tensor CACHE[t, h, d]: cache
 CACHE[t, h, d] = {operator}(X[t, h, d])
 """
 _SUM = "Y[t, d] = sum(k) X[t, k, d]"
+
+TOKEN = "token"
 
 
 def norm(rows: Amount, cols: Amount, dtype: str, *, out: str, added: bool, name: str) -> Cascade:
@@ -80,3 +84,17 @@ def summed(tokens: Amount, picks: Amount, hidden: Amount, dtype: str, name: str)
     """Sum of the chosen experts' rows of each token."""
     sizes = {"t": tokens, "k": picks, "d": hidden}
     return parse(_SUM, sizes=sizes, dtypes={"*": dtype}, name=name)
+
+
+def greedy(stages: Mapping[str, Stage]) -> Sequence[Stage]:
+    """The head, and the most likely token of each sequence: what benchmarks ask for."""
+    head = stages["head"]
+    sizes = head.cascade.sizes()
+    ranks = head.collective.ranks if head.collective else 1
+    chosen = parse(
+        "Y[b] = max(v) X[b, v]",
+        sizes={"b": sizes["m"], "v": sizes["n"] * ranks},
+        dtypes={"*": "fp32"},
+        name=TOKEN,
+    )
+    return head, Stage(chosen)

@@ -11,6 +11,7 @@ from hwmodel.quantity.printable import shown
 ENGINES: Mapping[str, Engine] = Lazily(
     {
         "vllm": "hwmodel.machines.gpu.engines.vllm:ENGINE",
+        "sglang": "hwmodel.machines.gpu.engines.sglang:ENGINE",
         "trtllm": "hwmodel.machines.gpu.engines.trtllm:ENGINE",
     }
 )

@@ -13,7 +13,7 @@ import numpy as np
 from hwmodel.einsum.cascade import Stage
 from hwmodel.einsum.network import Stack, Workload
 from hwmodel.einsum.workloads.precision import WITHOUT_NARROWING
-from hwmodel.hardware.calibration import HOST, Calibration, Family
+from hwmodel.hardware.calibration import HOST
 from hwmodel.hardware.hardware import Hardware
 from hwmodel.machines.gpu.engines.engine import Engine
 from hwmodel.machines.gpu.engines.kept import longest_bytes
@@ -239,7 +239,7 @@ def finished(
     costs: Mapping[str, float] | None = None,
 ) -> tuple[Part, ...]:
     """The parts of a step in the sustained state, and the host's, at other `costs` where given."""
-    host = family_of(step.engine, machine.calibration)
+    host = step.engine.costs(machine.calibration)
     values = host.values if costs is None else costs
     interval = host.intervals.get(step.phase, host.interval)
     working_s, outside_s = host_s(step, values)
@@ -360,7 +360,8 @@ def memory(step: Step, machine: Hardware) -> MemoryFit:
     assert served is not None
     devices = served.devices
     whole_bytes = machine.memory("dram").capacity_bytes * devices
-    peak_bytes = devices * (room.fixed_bytes + room.most_tokens * room.held * step.widest_bytes)
+    token_bytes = room.held * step.widest_bytes + room.token_bytes
+    peak_bytes = devices * (room.fixed_bytes + room.most_tokens * token_bytes)
     rest_bytes = most((whole_bytes - served.weights_bytes - peak_bytes, 0))
     reserve_bytes = (1 - room.share) * (rest_bytes if room.of_rest else whole_bytes)
     free_bytes = most((rest_bytes - reserve_bytes, 0))
@@ -425,17 +426,10 @@ def staged(cost: Mapping[str, float], stages: int) -> Mapping[str, float]:
     return {**rest, "step": stages * cost["stage"], "request": stages * request}
 
 
-def family_of(engine: Engine, calibration: Calibration | None) -> Family:
-    """The host's costs, as measured on the device or as the engine's priors say."""
-    known = {} if calibration is None else calibration.families
-    return known.get(engine.family, engine.host)
-
-
 def assumed(step: Step, machine: Hardware, kernels_: Sequence[str]) -> tuple[str, ...]:
     """What a step's prediction rests on: the engine, and what its kernels do, but for lone ones."""
     engine = step.engine
-    measured = family_of(engine, machine.calibration).origin == "measured"
-    host = "measured" if measured else "a prior"
+    host = engine.costs(machine.calibration).origin.replace("prior", "a prior")
     return (
         f"engine: {engine.title} {engine.version} ({', '.join(engine.flags)})",
         f"a step by the wall in a loop that goes on, sampling included; the host's costs: {host}",

@@ -13,28 +13,12 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from hwmodel.einsum.cascade import Stage
-from hwmodel.einsum.notation import parse
-from hwmodel.machines.gpu.engines.engine import Engine, Graphs, Memory, Stages
+from hwmodel.machines.gpu.engines.engine import Engine, Graphs, Memory, Stages, replaced
+from hwmodel.machines.gpu.engines.fused import TOKEN, greedy
 from hwmodel.machines.gpu.engines.vllm import FIXED_BYTES, FUSIONS, HELD, SHARED, TORCHS
 from hwmodel.machines.gpu.libraries import vllm
 from hwmodel.machines.gpu.libraries.library import BLACKWELL, Launch, priors
 from hwmodel.machines.gpu.schedules import inductor, rows
-
-TOKEN = "token"
-
-
-def _greedy(stages: Stages) -> Sequence[Stage]:
-    """The head, and the most likely token of each sequence: what benchmarks ask for."""
-    head = stages["head"]
-    sizes = head.cascade.sizes()
-    ranks = head.collective.ranks if head.collective else 1
-    chosen = parse(
-        "Y[b] = max(v) X[b, v]",
-        sizes={"b": sizes["m"], "v": sizes["n"] * ranks},
-        dtypes={"*": "fp32"},
-        name=TOKEN,
-    )
-    return head, Stage(chosen)
 
 
 def _within(stages: Stages) -> Sequence[Stage]:
@@ -42,12 +26,8 @@ def _within(stages: Stages) -> Sequence[Stage]:
     return ()
 
 
-OWN = {"sampling": _greedy, "rotary": _within, "cache": _within}
-FUSED = tuple(
-    replace(each, makes=OWN.get(each.name, each.makes))
-    for each in FUSIONS
-    if each.name != "narrowed attention"
-)
+OWN = {"sampling": greedy, "rotary": _within, "cache": _within}
+FUSED = replaced(FUSIONS, OWN, without=("narrowed attention",))
 
 HOST = priors(
     """

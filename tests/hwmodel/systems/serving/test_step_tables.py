@@ -5,7 +5,6 @@ import pytest
 import hwmodel as hw
 from hwmodel.machines.driver import machine_of
 from hwmodel.machines.gpu.engines.shipped import ENGINES
-from hwmodel.machines.gpu.engines.step import family_of
 from hwmodel.systems.serving.step_tables import Ask, Largest, add, between, mix, tables
 
 
@@ -20,7 +19,7 @@ def test_sizes_between_nodes_are_told_by_how_far_they_are() -> None:
 def test_groups_of_a_mixed_step_are_all_of_its_kernels() -> None:
     """At a point of every grid the groups' seconds are those of its kernels, each alone."""
     ask = Ask(hw.model("llama-3.1-8b"), machine_of("h100"), ENGINES["vllm"], None, None, "uniform")
-    costs = family_of(ask.engine, ask.machine.calibration).values
+    costs = ask.engine.costs(ask.machine.calibration).values
     made = tables(ask, Largest(tokens=512, sequences=64, context=2048), 2.0, costs)
     batch, tokens, cached = 1, made.chunks.tokens[1][4], made.chunks.cached[3]
     _, parts = ask.stepped(ask.mixed(batch, made.contexts[5], 1, tokens, cached))

@@ -194,7 +194,7 @@ def test_the_answer_names_engine_version_and_flags() -> None:
     ("given", "told"),
     [
         ({"kernel": "cudnn"}, "expected kernels by family"),
-        ({"engine": "sglang"}, "unknown engine 'sglang'"),
+        ({"engine": "hf"}, "unknown engine 'hf'"),
         ({"engine": 3}, "engine: expected a name"),
     ],
 )

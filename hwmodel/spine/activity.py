@@ -159,6 +159,7 @@ class Rates:
         live_w: watts drawn by each unit that is live (processors at work), beyond the static ones.
         limit_w: watts at which the machine slows itself down; infinity is never.
         voltage: exponent of dynamic joules in the clock, where that limit lowers it; 0: none.
+        of: the machine's name, for errors.
     """
 
     operations: Mapping[Operation, Amount] = field(default_factory=lambda: {})
@@ -176,6 +177,7 @@ class Rates:
     live_w: Mapping[str, Amount] = field(default_factory=_amounts)
     limit_w: Amount = np.inf
     voltage: float = 0.0
+    of: str = "this machine"
 
     @cached_property
     def latencies(self) -> frozenset[str]:
@@ -236,13 +238,13 @@ def _fold_work(work: Work, rates: Rates, slots: Amount | None) -> Folded:
     """Busy seconds of each resource, at one slot's share of the private ones."""
     found: list[tuple[str, Amount]] = []
     for key, count in work.operations.items():
-        found.append((key[0], count / _rate(rates.operations, key, "operation")))
+        found.append((key[0], count / _rate(rates, rates.operations, key, "operation")))
     for level, count in work.read.items():
-        found.append((level, count / _rate(rates.read, level, "memory level")))
+        found.append((level, count / _rate(rates, rates.read, level, "memory level")))
     for level, count in work.written.items():
-        found.append((level, count / _rate(rates.written, level, "memory level")))
+        found.append((level, count / _rate(rates, rates.written, level, "memory level")))
     for link, (count, size) in work.messages.items():
-        latency_s, bandwidth = _rate(rates.messages, link, "link")
+        latency_s, bandwidth = _rate(rates, rates.messages, link, "link")
         found.append((link.partition(":")[0], count * latency_s + size / bandwidth))
     total, hottest = work.atomics
     if not (isinstance(total, int) and total == 0):
@@ -256,7 +258,7 @@ def _fold_work(work: Work, rates: Rates, slots: Amount | None) -> Folded:
     overlapping = [s for name, s in busy.items() if not inside or name in private]
     time_s = _together(overlapping, rates, inside)
     for name, count in work.slots.items():
-        resource, latency_s = _rate(rates.slots, name, "latency")
+        resource, latency_s = _rate(rates, rates.slots, name, "latency")
         seconds = count * latency_s
         time_s = time_s + seconds
         busy[resource] = busy.get(resource, 0) + seconds
@@ -308,14 +310,14 @@ def _together(times: list[Amount], rates: Rates, inside: bool = False) -> Amount
     return longest * power(sum(powers([time / floor for time in times], p)), 1 / p)
 
 
-def _rate(table: Mapping[K, T], key: K, what: str) -> T:
+def _rate(rates: Rates, table: Mapping[K, T], key: K, what: str) -> T:
     found = table.get(key)
     if found is None:
         words = sorted(map(_words, table))
         unit, *_ = _words(key).split()
         same_unit = [word for word in words if word.split()[0] == unit]
         known = ", ".join(same_unit or words) or "none"
-        raise CoverageError(f"this machine has no rate for {what} {_words(key)}; it has: {known}")
+        raise CoverageError(f"{rates.of} has no rate for {what} {_words(key)}; it has: {known}")
     return found
 
 

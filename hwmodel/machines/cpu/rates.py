@@ -61,6 +61,7 @@ def rates(hardware: Hardware) -> Rates:
         messages[STORAGE] = (drive.latency_s, drive.bandwidth_bytes_per_s)
         prices[STORAGE] = drive.energy_j_per_byte
     return Rates(
+        of=hardware.name,
         operations=operations,
         read=drawn,
         written=drawn,

@@ -41,6 +41,7 @@ def rates(hardware: Hardware) -> Rates:
     drawn = {n: bandwidth_bytes_per_s(m, hardware.clock_hz) for n, m in hardware.memories.items()}
     drawn["dram"] = drawn["dram"] * BURSTS
     return Rates(
+        of=hardware.name,
         operations=operations,
         read=drawn,
         written=drawn,
@@ -63,6 +64,7 @@ def spatial_rates(hardware: Hardware, layers: int, bits: frozenset[int]) -> Rate
     dsp = hardware.units["dsp"].energy_j_per_flop
     keys = {b: ("dsp", "flop", f"int{b}") for b in bits}
     return Rates(
+        of=hardware.name,
         operations=dict.fromkeys(keys.values(), np.inf),
         read={"bram": np.inf, "dram": np.inf},
         written={"dram": np.inf},

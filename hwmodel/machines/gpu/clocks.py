@@ -53,7 +53,9 @@ def widths(hardware: Hardware) -> Rates:
         for level, memory in hardware.memories.items()
         if level in PRIVATE
     }
-    return Rates(operations=operations, read=levels, written=levels, private=PRIVATE)
+    return Rates(
+        of=hardware.name, operations=operations, read=levels, written=levels, private=PRIVATE
+    )
 
 
 def clocks(activity: Activity, hardware: Hardware) -> Mapping[str, Amount]:

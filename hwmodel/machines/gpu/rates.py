@@ -100,6 +100,7 @@ def rates(
     bandwidth["engine"] = dram.bandwidth_bytes_per_s * efficiency("engine")
     launch_s, eager_s = hardware.launch.graph_s, hardware.launch.eager_s
     return Rates(
+        of=hardware.name,
         operations=operations,
         read=bandwidth,
         written=bandwidth

@@ -159,6 +159,7 @@ def mcu_rates(hardware: Hardware, family: Family, dtype: str) -> Rates:
     rate = peak * family.parameters[UNIT].value
     bandwidth = {n: memory.bandwidth_bytes_per_s for n, memory in hardware.memories.items()}
     return Rates(
+        of=hardware.name,
         operations={(UNIT, "flop", dtype): rate, (UNIT, COPY, dtype): peak},
         read=bandwidth,
         written=bandwidth,

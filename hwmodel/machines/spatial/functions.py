@@ -93,6 +93,7 @@ def rates(hardware: Hardware, operations: Mapping[Operation, Amount]) -> Rates:
     speeds = {name: memory.bandwidth_bytes_per_s for name, memory in hardware.memories.items()}
     step_s = 1 / hardware.clock_hz
     return Rates(
+        of=hardware.name,
         operations=dict.fromkeys(operations, float("inf")),
         read=speeds,
         written=speeds,

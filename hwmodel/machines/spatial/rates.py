@@ -32,6 +32,7 @@ def rates(hardware: Hardware, operations: Iterable[Operation]) -> Rates:
         bandwidths[NETWORK] = links_bytes_per_s(hardware)
         byte_j[NETWORK] = hop_j_per_byte(hardware)
     return Rates(
+        of=hardware.name,
         operations={key: hardware.rate(key[0], key[2]) for key in keys},
         read=bandwidths,
         written=bandwidths,

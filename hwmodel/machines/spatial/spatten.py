@@ -215,6 +215,7 @@ def rates(hardware: Hardware) -> Rates:
     kinds = {unit: "exp" if unit == "exp" else "flop" for unit in hardware.units}
     cycle_s = 1 / hardware.clock_hz
     return Rates(
+        of=hardware.name,
         operations={
             (unit, kinds[unit], word): rate
             for unit, spec in hardware.units.items()

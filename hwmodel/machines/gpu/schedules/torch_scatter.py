@@ -31,9 +31,11 @@ SHARED_BY, EACH, STEP, STEP_FAR = (32, 1024), 16, 1350.0, 800.0
 """Least and most threads of the block that sums to one number, and numbers of each, to the nearest
 power of two (`nll_loss_forward_reduce_cuda_kernel_2d`, met by all launches of an H200); cycles of a
 step, which waits for a place and then for what lies there, and more of them outside of the L2."""
-CHUNK_BYTES, ELSEWHERE, AT_ONCE = 256, 91.0, 20.0
+CHUNK_BYTES, ELSEWHERE, AT_ONCE = 256, 91.0, 25.0
 """Bytes side by side in one slice of the L2; as many of these as bring half of the rate; additions
 of one slice in the time of one at an address (fitted)."""
+TOGETHER = 0.8
+"""Exponent of the slices that a row reaches: its numbers meet in some of them (fitted)."""
 FASTEST, APART = 650.0, (3.2, 0.35)
 """Billions of additions a second over many addresses; of single numbers, which share no request:
 into one slice, and for each more (fitted)."""
@@ -42,7 +44,7 @@ WORD_BYTES = 4
 SWAPPED, RIVALS, MOST_RIVALS = 105.0, 0.11, 1e4
 """Additions at one address in the time of one that compares and swaps, and more for each thread
 that tries the same, half as much where there are so many (fitted: 0.2 to 1.5 us)."""
-HALVES = 2.0
+HALVES = 1.8
 """The same of two numbers of 16 bits, which lie in one word, over one (fitted)."""
 EIGHT = 8
 """Numbers of a thread of `scatter_add_`."""
@@ -99,12 +101,12 @@ SCATTER, GATHER = (ScatterTile(),), (ScatterTile(threads=256, start=340, slots=4
 def scatter(problem: ScatterProblem, tile: ScatterTile, limits: Limits) -> Activity:
     """A thread a number; single numbers, eight to a thread, one after the other."""
     numbers = problem.sources * problem.cols
-    spread = most((1.5, problem.targets * problem.cols * problem.item_bytes / CHUNK_BYTES))
-    crowded = numbers * (1 + ELSEWHERE / spread)
+    spread = slices(problem.targets * problem.cols * problem.item_bytes)
+    crowded = numbers * crowding(spread)
     apart = numbers * most((1, FASTEST / (APART[0] + APART[1] * spread)))
     crowded = where(problem.cols <= 1, apart, crowded)
     beside = where((problem.cols <= 1) & (problem.item_bytes < WORD_BYTES), 1, 0)
-    at_once = AT_ONCE * most((1, problem.cols * problem.item_bytes / CHUNK_BYTES))
+    at_once = AT_ONCE * most((1, problem.cols * problem.item_bytes / CHUNK_BYTES)) ** TOGETHER
     halves = where((problem.cols > 1) & (problem.item_bytes < WORD_BYTES), HALVES, 1)
     hottest = halves * problem.hottest * most((1, problem.cols / at_once))
     hottest = hottest + beside * problem.sources / problem.targets
@@ -126,6 +128,16 @@ def scatter(problem: ScatterProblem, tile: ScatterTile, limits: Limits) -> Activ
     resident = limits.max_threads / tile.threads
     blocks = ceil_div(numbers, tile.threads * each)
     return kernel(blocks, resident, (chain, issue, 0, 0), work, limits)
+
+
+def slices(target_bytes: Amount) -> Amount:
+    """Chunks of the L2's slices that the targets fill."""
+    return most((1.5, target_bytes / CHUNK_BYTES))
+
+
+def crowding(spread: Amount) -> Amount:
+    """Times as long as additions over many slices those over so many chunks take."""
+    return 1 + ELSEWHERE / spread
 
 
 def swaps(problem: ScatterProblem, limits: Limits) -> Amount:

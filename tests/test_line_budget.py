@@ -124,7 +124,9 @@ BUDGETS = {
     # our product in Triton: pipelines of slices, persistent blocks, grouped ones apart (180).
     # TensorRT-LLM as it runs: pipelines' hosts, what is narrowed, engines on other makers' GPUs
     # (100).
-    "hwmodel": 44_240,
+    # Rings and trees through boxes of any numbers of ranks, over as many cards as the smallest has
+    # (40); what TPUs' tori do with all of their links, broadcasts, launches from the host (80).
+    "hwmodel": 44_480,
     # Raised from 3,500: tiles, levels, fusion and placement each bring problem, search and proof.
     # From 5,500: divisions of a model over devices: all legal ones, bounds, and their search.
     # From 5,800: deployments for a traffic: engines, their steady state, bounds, and their search;

@@ -33,6 +33,7 @@ ELSEWHERE = {
     "einsum/tree.py": ("einsum/test_notation.py", "what the reader reads"),
     "einsum/parsed.py": ("einsum/test_notation.py", "texts and their refusals"),
     "hwmodel/experts/frames.py": ("hwmodel/experts/test_traces.py", "tables of traces"),
+    "hwmodel/network/rounds.py": ("hwmodel/network/test_schedules.py", "who hears of what"),
     "hwmodel/network/ranks.py": ("hwmodel/network/test_algorithms.py", "bytes of each link"),
     "hwmodel/machines/gpu/recurrences.py": (
         "hwmodel/machines/gpu/test_lower.py",

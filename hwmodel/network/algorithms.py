@@ -45,7 +45,8 @@ import numpy as np
 
 from hwmodel.einsum.fan import Fan
 from hwmodel.network import schedules
-from hwmodel.network.schedules import Round
+from hwmodel.network.boxes import Boxes
+from hwmodel.network.rounds import Round, backwards, shifted
 from hwmodel.quantity.arithmetic import ceil_div, floor_div, least, most, where
 from hwmodel.quantity.errors import InputError, UnknownNameError
 from hwmodel.quantity.units import Amount, amount
@@ -74,8 +75,8 @@ class Closed:
 
 Formula: TypeAlias = Callable[[Amount, Amount], Closed]
 """Ranks, and ranks a box, to the closed form; either may be an array."""
-Builder: TypeAlias = Callable[[str, int, int], tuple[Round, ...]]
-"""Algorithm, ranks, and ranks a box, to the rounds."""
+Builder: TypeAlias = Callable[[str, Boxes], tuple[Round, ...]]
+"""Algorithm, and ranks of each box, to the rounds."""
 
 
 def _more_than(a: Amount, b: Amount) -> Amount:
@@ -187,10 +188,10 @@ TABLE: dict[str, dict[str, Formula]] = {
 SCHEDULES: dict[str, Builder] = {
     "all_reduce": schedules.reduced,
     "all_gather": schedules.gathered,
-    "reduce_scatter": lambda name, p, m: schedules.backwards(schedules.gathered(name, p, m)),
+    "reduce_scatter": lambda name, boxes: backwards(schedules.gathered(name, boxes)),
     "all_to_all": schedules.exchanged,
     "broadcast": schedules.spread,
-    "p2p": lambda _, p, __: (schedules.shifted(p, 1, 1.0),),
+    "p2p": lambda _, boxes: (shifted(sum(boxes), 1, 1.0),),
 }
 """Operation -> its algorithms' rounds of messages."""
 
@@ -210,28 +211,49 @@ def closed_form(op: str, algorithm: str, ranks: Amount, per_box: Amount = 1) -> 
     return TABLE[op][algorithm](amount(ranks, where=f"{op}: ranks", whole=True), per_box)
 
 
+EQUAL = ("all_gather", "reduce_scatter")
+"""Operations whose hierarchical form is of boxes of equally many ranks alone."""
+
+
 @lru_cache(maxsize=256)
 def schedule(
-    op: str, algorithm: str, ranks: int, per_box: int = 1, fan: Fan | None = None
+    op: str,
+    algorithm: str,
+    ranks: int,
+    per_box: int | tuple[int, ...] = 1,
+    fan: Fan | None = None,
 ) -> tuple[Round, ...]:
-    """The rounds of an algorithm; ranks b * per_box ... of box b stand together.
+    """The rounds of an algorithm; the ranks of a box stand together, so many in each.
 
     With a `fan` rows of an all_to_all are sent once to each device that has any of their experts,
     and hierarchically once to each box. One rank alone sends nothing. Raises `UnknownNameError`,
-    and `InputError` where boxes do not divide the ranks.
+    and `InputError` where boxes do not hold the ranks.
     """
     check(op, algorithm)
     amount(ranks, where=f"{op}: ranks", whole=True)
+    boxes = _boxes_of(op, ranks, per_box)
+    if algorithm == "hierarchical" and op in EQUAL and min(boxes) < max(boxes):
+        raise InputError(
+            f"{op}: hierarchical: expected boxes of equally many ranks, found"
+            f" {sorted(set(boxes))} in one; choose ring"
+        )
+    rounds = SCHEDULES[op](algorithm, boxes) if ranks > 1 else ()
+    if fan is None:
+        return rounds
+    reached = len(boxes) if algorithm == "hierarchical" else ranks
+    parts = (fan.reached(n) / fan.picks for n in (ranks, reached))
+    return schedules.once(rounds, boxes, *parts)
+
+
+def _boxes_of(op: str, ranks: int, per_box: int | tuple[int, ...]) -> Boxes:
+    if isinstance(per_box, tuple):
+        return per_box
     if ranks % amount(per_box, where=f"{op}: per_box", whole=True):
         raise InputError(
             f"{op}: per_box: expected a divisor of {ranks} ranks, found {per_box}; boxes must be "
             "of equally many"
         )
-    rounds = SCHEDULES[op](algorithm, ranks, per_box) if ranks > 1 else ()
-    if fan is None:
-        return rounds
-    boxes = ranks // per_box if algorithm == "hierarchical" else ranks
-    return schedules.once(rounds, per_box, *(fan.reached(n) / fan.picks for n in (ranks, boxes)))
+    return (per_box,) * (ranks // per_box)
 
 
 def check(op: str, algorithm: str | None = None) -> None:

@@ -13,7 +13,7 @@ from functools import lru_cache
 import numpy as np
 
 from hwmodel.network.flows import Groups
-from hwmodel.network.schedules import Round
+from hwmodel.network.rounds import Round
 from hwmodel.network.spans import apart, some_of
 from hwmodel.network.topology import Topology
 

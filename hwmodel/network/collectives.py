@@ -19,13 +19,13 @@ from hwmodel.einsum.workloads.collective import memory_bytes
 from hwmodel.hardware.calibration import WIDER, WIDEST, Family, stretched
 from hwmodel.hardware.hardware import Hardware
 from hwmodel.network import nccl, small
-from hwmodel.network.algorithms import ADDED, ALGORITHMS, check, schedule
-from hwmodel.network.alike import folded, represented
-from hwmodel.network.flows import Groups, Protocol, carried
-from hwmodel.network.nccl import Way, fastest, link_of
+from hwmodel.network.algorithms import ADDED, check
+from hwmodel.network.boxes import Boxes
+from hwmodel.network.flows import Groups, Protocol
+from hwmodel.network.nccl import fastest, link_of
 from hwmodel.network.ranks import one_number
-from hwmodel.network.routes import routes
 from hwmodel.network.topology import CollectiveLibrary, Topology
+from hwmodel.network.ways import boxed, candidates, listed, ways_on
 from hwmodel.quantity.arithmetic import where
 from hwmodel.quantity.errors import CoverageError, InputError
 from hwmodel.quantity.units import Amount
@@ -37,8 +37,6 @@ STRAIGHT = "low-latency"
 """Of a division's `dispatch`: rows go straight to their experts."""
 PRIORS = f"uncalibrated: {FAMILY}: link efficiencies are priors, not measurements"
 
-ALIKE = ("all_to_all",)
-"""Operations whose schedules look the same from every box."""
 UNCOUNTED_SENDS = (
     "all_to_all between boxes: what a NIC takes for each of many messages is not modelled; small"
     " ones take longer than said, and an exchange in two levels may be faster"
@@ -140,8 +138,15 @@ def _on_one_switch(
             f" {joined}, out of place, in a CUDA graph",
             *assumed,
         ),
-        warnings=() if family.origin == "measured" else (PRIORS,),
+        warnings=_told(op, family),
     )
+
+
+def _told(op: str, family: Family) -> tuple[str, ...]:
+    """Warnings of an operation on one switch."""
+    if op in nccl.UNMEASURED:
+        return (f"uncalibrated: {FAMILY}: {op} was not measured; it goes along the others' ring",)
+    return () if family.origin == "measured" else (PRIORS,)
 
 
 def _between(family: Family, library: str | None) -> tuple[dict[str, float], tuple[str, ...]]:
@@ -233,8 +238,10 @@ def _interval(op: str, sizes: Sequence[Outside], family: Family) -> tuple[Amount
 
     Widest for grouped sends: two ranks do not show what sends to several peers cost each other.
     """
+    low, high = family.interval
+    known = (low**WIDER, high**WIDER) if op in nccl.UNMEASURED else family.interval
     power = WIDEST if op in nccl.GROUPED else WIDER
-    return stretched(family.interval, farthest(sizes), power=power)
+    return stretched(known, farthest(sizes), power=power)
 
 
 def _outside(size_bytes: Amount, ranks: Amount, family: Family) -> tuple[Outside, ...]:
@@ -278,12 +285,12 @@ def _on_topology(
             "ranks; use fewer, or a larger topology"
         )
     asked = [range(count)] if groups is None else groups
-    placed, per_box = boxed(topology, asked)
+    placed, boxes = boxed(topology, asked)
     library, interval, warnings = _library(topology, hardware, placed, sent)
     nodes = {node.name: node.kind for node in topology.nodes}
     cards = (link for link in topology.links if "nic" in map(nodes.__getitem__, link.between))
     held = any(link.message_s for link in cards)
-    if op == "all_to_all" and per_box < count and not held:
+    if op == "all_to_all" and len(boxes) > 1 and not held:
         interval = interval[0], interval[1] ** WIDER
         warnings = (*warnings, UNCOUNTED_SENDS)
     grouped = op in nccl.GROUPED
@@ -295,13 +302,13 @@ def _on_topology(
     protocols = [(Protocol(share=share, overlap=library.overlap, nic=nic), launch_s)]
     if library.fast is not None and not grouped:
         protocols.append((Protocol("LL", library.fast.share), library.fast.start_s))
-    names = _candidates(op, topology, count, per_box)
+    names = candidates(op, topology, boxes)
     names = ["direct"] if sent == STRAIGHT else [algorithm] if algorithm else names
     soonest_s = min(start_s for _, start_s in protocols)
     ways = [
         way.after(f"start:{protocol.name}", start_s - soonest_s)
         for protocol, start_s in protocols
-        for way in ways_on(op, size, topology, placed, per_box, names, protocol, fan)
+        for way in ways_on(op, size, topology, placed, boxes, names, protocol, fan)
         if not protocol.name or way.algorithm not in ADDED  # switches add what Simple sends
     ]
     tree, links, taken = fastest(ways)
@@ -312,91 +319,24 @@ def _on_topology(
         rates,
         interval,
         sizes,
-        assumptions=(f"links: {library.source}", "out of place, the topology to itself"),
+        assumptions=(
+            f"links: {library.source}",
+            "out of place, the topology to itself",
+            *_unevenly(op, boxes),
+        ),
         warnings=warnings,
         held=library.held,
     )
 
 
-def _candidates(op: str, topology: Topology, count: int, per_box: int) -> list[str]:
-    """What the library chooses from, between so many ranks of which so many stand in a box.
-
-    Trees are among them inside a box too: the shipped topologies were fitted with them.
-    """
-    flat = nccl.ON_ONE_SWITCH.get(op)
-    names = [name for name in ALGORITHMS[op] if name != "hierarchical"] if flat is None else [flat]
-    trees = ["tree"] if op in nccl.TREES else []
-    if not any(node.kind == "switch" for node in topology.nodes) and "direct" in ALGORITHMS[op]:
-        trees.append("direct")  # links of their own to every peer: rings in all directions at once
-    boxes = ["hierarchical"] if 1 < per_box < count and "hierarchical" in ALGORITHMS[op] else []
-    return [*names, *trees, *boxes, *_adding(op, topology, count, per_box)]
-
-
-def _adding(op: str, topology: Topology, count: int, per_box: int) -> list[str]:
-    """Algorithms that leave sums to switches, where there are such and ranks enough for them."""
-    if op != "all_reduce" or per_box < nccl.LEAST_ADDED:
-        return []
-    inside, between = (
-        any(kind.startswith(word) for kind in routes(topology).sums) for word in ("link", "nic")
+def _unevenly(op: str, boxes: Boxes) -> tuple[str, ...]:
+    """What is told where some boxes have fewer ranks than others."""
+    if min(boxes) == max(boxes) or op in nccl.GROUPED:
+        return ()
+    return (
+        f"boxes of {listed(boxes)} ranks: as many cards of each as the smallest has, {min(boxes)},"
+        " carry rings and trees, as NCCL's channels; the same ranks dealt evenly use more",
     )
-    if not inside:
-        return []
-    return ["in-switch", "in-network"] if between and per_box < count else ["in-switch"]
-
-
-def ways_on(
-    op: str,
-    size: Amount,
-    topology: Topology,
-    groups: Groups,
-    per_box: int = 1,
-    algorithms: Sequence[str] | None = None,
-    protocol: Protocol | None = None,
-    fan: Fan | None = None,
-) -> list[Way]:
-    """Algorithms as schedules between groups of devices, as `boxed` has them; by default all.
-
-    Raises `UnknownNameError`, and `InputError` for the hierarchical one where boxes are not equal.
-    """
-    check(op)
-    count = len(groups[0])
-    across = 1 < per_box < count
-    few = represented(topology, groups, per_box) if op in ALIKE and across else None
-    known, asked = routes(few or topology), groups if few is None else None
-    free = [name for name in ALGORITHMS[op] if name not in ADDED]
-    names = algorithms or [name for name in free if name != "hierarchical" or across]
-    if "hierarchical" in names and not across:
-        raise InputError(
-            f"{op}: hierarchical: expected devices in several boxes of equally many, found "
-            f"{count} devices in {len(topology.groups)} boxes; choose another algorithm"
-        )
-    found: list[Way] = []
-    for name in names:
-        rounds = schedule(op, name, count, per_box if across or name in ADDED else 1, fan)
-        rounds = rounds if few is None else folded(rounds, per_box)
-        found.append(Way(name, *carried(rounds, size, known, asked, protocol or Protocol())))
-    return found
-
-
-def boxed(topology: Topology, groups: Groups) -> tuple[list[list[int]], int]:
-    """Devices of each group in the order of their boxes, and how many of a group stand in each.
-
-    1 where boxes differ. Raises `InputError` for devices that are none, or stand twice.
-    """
-    most_known = len(topology.devices) - 1
-    every = [device for group in groups for device in group]
-    if strange := [i for i in every if not 0 <= i <= most_known]:
-        raise InputError(f"{topology.name}: expected devices 0 to {most_known}, found {strange[0]}")
-    if len(set(every)) < len(every) or not every:
-        raise InputError(f"{topology.name}: expected devices, each once, found {every}")
-    found: list[list[int]] = []
-    sizes: set[int] = set()
-    for group in groups:
-        mine = set(group)
-        boxes = [[i for i in box if i in mine] for box in topology.groups]
-        found.append([i for box in boxes for i in box])
-        sizes |= {len(box) for box in boxes if box}
-    return found, sizes.pop() if len(sizes) == 1 else 1
 
 
 def _library(

@@ -13,8 +13,8 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from hwmodel.network.rounds import Round
 from hwmodel.network.routes import Routes, collisions, routes
-from hwmodel.network.schedules import Round
 from hwmodel.network.topology import Topology
 from hwmodel.quantity.units import Amount
 from hwmodel.spine.activity import Activity, Overlap, Rates, Repeat, Serial, Work
@@ -117,7 +117,7 @@ def _loaded(
     wait_s = known.latency_s[start, end]
     if each.depth > 1:
         own_s = (part > 0).multiply(known.message_s[:, None]).max(axis=0).toarray().ravel()
-        wait_s, counts = each.depth * (wait_s + own_s), np.zeros_like(counts)
+        wait_s, counts = wait_s + own_s, np.zeros_like(counts)
     messages: dict[str, tuple[Amount, Amount]] = {}
     fullest = {kind: float(shares[links].max()) for kind, links in known.links_of.items()}
     for kind, share in fullest.items():
@@ -125,11 +125,30 @@ def _loaded(
             fuller = _fuller(part, known, kind, fullest, protocol) if known.flows else 1.0
             count = fuller * float(counts[known.links_of[kind]].max())
             messages[protocol.link(kind)] = (count, fuller * share * size)
-    travel_s = protocol.latency * float(wait_s.max())
     kinds = [kind for kind in known.kinds if protocol.link(kind) in messages]
     slow = max(kinds, key=lambda kind: (kind.startswith("nic"), kind), default="link")
-    leaf = Work(messages=messages, slots={f"{TRAVEL}:{slow}": travel_s} if travel_s else {})
-    return (leaf if each.times == 1 else Repeat(each.times, leaf)), frozenset(messages)
+    travel_s = protocol.latency * _travelled_s(each, wait_s.reshape(len(place), -1))
+    waits = {f"{TRAVEL}:{slow}": travel_s} if travel_s else {}
+    if each.times == 1:
+        return Work(messages=messages, slots=waits), frozenset(messages)
+    again = Repeat(each.times, Work(messages=messages))
+    leaf = Serial((again, Work(slots=waits))) if waits else again
+    return leaf, frozenset(messages)
+
+
+def _travelled_s(each: Round, wait_s: NDArray[np.float64]) -> float:
+    """Seconds in which messages travel, for waits of each group's messages, `[group, message]`.
+
+    What starts together waits for the farthest. A round that is run again and again is a ring, on
+    which a part goes on as soon as it is there: all of its hops count but the nearest, once around.
+    So it is with the way of a pipelined round, whose hops are as far as its messages on average.
+    """
+    if each.times == each.depth == 1:
+        return float(wait_s.max())
+    mean_s = np.average(wait_s, axis=1, weights=each.share)
+    if each.depth > 1:
+        return float((each.depth * mean_s).max())
+    return float((each.times * mean_s + mean_s - wait_s.min(axis=1)).max())
 
 
 def _fuller(

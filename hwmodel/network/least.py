@@ -48,7 +48,7 @@ def least_s(
     size_bytes = thinned(size_bytes, count, fan)
     adds = op == "all_reduce" and any(link.reduction_bytes_per_s for link in topology.links)
     sent = size_bytes if adds else bus_bandwidth(op, size_bytes, count, 1.0)
-    found = [count * sent / ports]
+    found = [(count - (op == "broadcast")) * sent / ports]
     for inside, first, rate in boxes:
         few = inside if op == "all_gather" else count - inside
         share = {

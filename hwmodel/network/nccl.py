@@ -35,9 +35,9 @@ from typing import Any
 import numpy as np
 
 from hwmodel.hardware.hardware import Hardware, Link
-from hwmodel.network.algorithms import check, closed_form
+from hwmodel.network.algorithms import ALGORITHMS, check, closed_form
 from hwmodel.quantity.arithmetic import ceil_div, least, most, where
-from hwmodel.quantity.errors import CoverageError, UnknownNameError
+from hwmodel.quantity.errors import CoverageError
 from hwmodel.quantity.units import Amount
 from hwmodel.spine.activity import Activity, Rates, Repeat, Serial, Work, fold
 
@@ -46,6 +46,7 @@ ON_ONE_SWITCH: dict[str, str] = {
     "all_gather": "ring",
     "reduce_scatter": "ring",
     "all_to_all": "direct",
+    "broadcast": "ring",
     "p2p": "direct",
 }
 """What NCCL runs on one switch that does not add. Its trees join boxes, and within a box they are
@@ -60,6 +61,9 @@ PROTOCOLS = {"Simple": "", "LL and LL128": "_fast"}
 
 GROUPED = ("all_to_all", "p2p")
 """Operations that are grouped sends; the others are rings."""
+
+UNMEASURED = ("broadcast",)
+"""Operations that no fit saw: one pipeline along the ring that others are fitted on."""
 
 PARTS = ("all_gather", "reduce_scatter", "all_to_all")
 """Operations that cut the buffer into a part for each rank, each at its own address."""
@@ -135,10 +139,10 @@ def on_one_switch(
 ) -> list[Way]:
     """Every algorithm and protocol behind one switch, at the rates that `parameters` make of it."""
     check(op)
-    if op not in ON_ONE_SWITCH:
-        raise UnknownNameError("collective on one switch", op, ON_ONE_SWITCH)
     link = link_of(hardware)
-    algorithm = ON_ONE_SWITCH[op] if link.peers is None else "direct"
+    algorithm = ON_ONE_SWITCH[op]
+    if link.peers is not None and "direct" in ALGORITHMS[op]:
+        algorithm = "direct"
     ring, rate = algorithm == "ring", reached(link, op, ranks)
     closed = closed_form(op, algorithm, ranks)
     sent = closed.messages, closed.sent_bytes(size, ranks)
@@ -207,7 +211,7 @@ def _own(name: str, op: str, parameters: Mapping[str, float], default: float = 1
 
 def _idle(op: str, ranks: Amount, parameters: Mapping[str, float]) -> Amount:
     """How many times slower the link is, for the pass of a ring that sends nothing."""
-    if op in GROUPED:
+    if op in GROUPED or op == "broadcast":
         return 1.0
     sends = (2 if op == "all_reduce" else 1) * (ranks - 1)
     return 1 + parameters.get("idle", 0.0) / most((sends, 1))

@@ -15,7 +15,8 @@ def bus_bandwidth(op: str, size_bytes: Amount, ranks: Amount, time_s: Amount) ->
     Comparable with the link's bandwidth whatever the number of ranks.
     """
     check(op)
-    share = {"all_reduce": 2 * (ranks - 1) / ranks, "p2p": 1.0}.get(op, (ranks - 1) / ranks)
+    whole = {"all_reduce": 2 * (ranks - 1) / ranks, "p2p": 1.0, "broadcast": 1.0}
+    share = whole.get(op, (ranks - 1) / ranks)
     return size_bytes / time_s * share
 
 

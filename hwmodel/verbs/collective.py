@@ -28,7 +28,9 @@ class Collective(Question):
 
     places: ClassVar[tuple[str, ...]] = ("op", "bytes", "ranks", "on")
 
-    op: Annotated[str, Word("all_reduce, all_gather, reduce_scatter, all_to_all, p2p.", place=True)]
+    op: Annotated[
+        str, Word("all_reduce, all_gather, reduce_scatter, all_to_all, broadcast, p2p.", place=True)
+    ]
     bytes: Annotated[float | str, AS_IS, Word("Such as 64MiB.", str, place=True)]
     ranks: Annotated[int, AS_IS, Word("Devices that take part.", int)]
     on: Annotated[Machine, AS_IS, ON]

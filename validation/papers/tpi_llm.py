@@ -11,8 +11,8 @@ from typing import Any
 
 from hwmodel.einsum.workloads.model import Model, model
 from hwmodel.machines.driver import predict
-from hwmodel.network.collectives import ways_on
 from hwmodel.network.topologies import topology
+from hwmodel.network.ways import ways_on
 from hwmodel.spine.activity import fold
 from hwmodel.spine.estimate import Estimate
 from hwmodel.systems.offload import Block, looped
@@ -82,7 +82,9 @@ def network(given: Given, devices: int) -> Any:
 
 def waited_s(given: Given, algorithm: str) -> float:
     """Seconds of an all-reduce of next to nothing."""
-    (way,) = ways_on("all_reduce", 8, network(given, DEVICES), [range(DEVICES)], 1, [algorithm])
+    (way,) = ways_on(
+        "all_reduce", 8, network(given, DEVICES), [range(DEVICES)], (1,) * DEVICES, [algorithm]
+    )
     return float(fold(way.tree, way.rates).time_s)
 
 

@@ -22,11 +22,12 @@ from dataclasses import dataclass, field
 
 from hwmodel.einsum.fan import Fan
 from hwmodel.hardware.hardware import Hardware
-from hwmodel.network.collectives import boxed, cost
+from hwmodel.network.collectives import cost
 from hwmodel.network.flows import carried
 from hwmodel.network.nccl import link_of
-from hwmodel.network.schedules import shifted
+from hwmodel.network.rounds import shifted
 from hwmodel.network.topology import Topology
+from hwmodel.network.ways import boxed
 from hwmodel.quantity.errors import CoverageError
 from hwmodel.spine.activity import fold
 
@@ -140,6 +141,6 @@ def collided(topology: Topology) -> float:
 
 def _exchange_s(topology: Topology) -> float:
     """Seconds in which each device sends a long message to its like in the next box."""
-    groups, per_box = boxed(topology, [range(len(topology.devices))])
-    sends = shifted(len(groups[0]), per_box, 1.0)
+    groups, boxes = boxed(topology, [range(len(topology.devices))])
+    sends = shifted(len(groups[0]), min(boxes), 1.0)
     return float(fold(*carried((sends,), LONG_BYTES, topology, groups)).time_s)

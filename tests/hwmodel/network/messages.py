@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 import networkx
 
-from hwmodel.network.schedules import Round
+from hwmodel.network.rounds import Round
 from hwmodel.network.topology import Topology
 
 
@@ -73,15 +73,31 @@ def simulate(messages: list[Message], topology: Topology) -> float:
 
 
 def messages_of(rounds: tuple[Round, ...], size: float) -> list[Message]:
-    """A rank starts its next round when all that it sent and was sent in the last has arrived."""
+    """A rank starts its next round when all that it sent and was sent in the last has arrived.
+
+    On a ring, whose round is run again, it waits for what it was sent alone: links keep the order.
+    """
     found: list[Message] = []
     before: dict[int, list[int]] = defaultdict(list)
     for each in rounds:
-        for _ in range(each.times):
+        for turn in range(each.times):
             now: dict[int, list[int]] = defaultdict(list)
             for a, b, share in zip(each.source, each.destination, each.share, strict=True):
-                now[int(a)].append(len(found))
+                if turn == each.times - 1:
+                    now[int(a)].append(len(found))
                 now[int(b)].append(len(found))
                 found.append(Message(int(a), int(b), share * size, before[int(a)]))
             before |= now
     return found
+
+
+def heard(rounds: tuple[Round, ...], ranks: int) -> list[set[int]]:
+    """Whom each rank can know of after the rounds."""
+    known = [{rank} for rank in range(ranks)]
+    for each in rounds:
+        for _ in range(each.times * each.depth):
+            news = [set(one) for one in known]
+            for a, b in zip(each.source, each.destination, strict=True):
+                news[b] |= known[a]
+            known = news
+    return known

@@ -5,11 +5,11 @@ from typing import Any
 import pytest
 
 from hwmodel.einsum.fan import Fan
-from hwmodel.network import collectives
+from hwmodel.network import ways
 from hwmodel.network.alike import represented
-from hwmodel.network.collectives import boxed, ways_on
 from hwmodel.network.topologies import cluster, mesh
 from hwmodel.network.topology import Port
+from hwmodel.network.ways import boxed, ways_on
 from hwmodel.spine.activity import fold
 
 LINK = Port(bandwidth_bytes_per_s=100.0, latency_s=0.5, message_s=0.25)
@@ -19,8 +19,8 @@ CARD = Port(bandwidth_bytes_per_s=10.0, latency_s=2.0, message_s=1.0)
 def seconds(network: Any, fan: Fan | None) -> dict[str, float]:
     count = len(network.devices)
     placed, per_box = boxed(network, [range(count)])
-    ways = ways_on("all_to_all", 5040.0, network, placed, per_box, fan=fan)
-    return {way.algorithm: float(fold(way.tree, way.rates).time_s) for way in ways}
+    found = ways_on("all_to_all", 5040.0, network, placed, per_box, fan=fan)
+    return {way.algorithm: float(fold(way.tree, way.rates).time_s) for way in found}
 
 
 def whole(*asked: Any) -> None:
@@ -31,7 +31,7 @@ def whole(*asked: Any) -> None:
 def test_two_boxes_take_what_all_take(fan: Fan | None, monkeypatch: pytest.MonkeyPatch) -> None:
     network = cluster(6, 3, LINK, CARD)
     few = seconds(network, fan)
-    monkeypatch.setattr(collectives, "represented", whole)
+    monkeypatch.setattr(ways, "represented", whole)
     assert few == pytest.approx(seconds(network, fan))
     assert set(few) == {"direct", "pairwise", "doubling", "hierarchical"}
 

@@ -13,10 +13,11 @@ from hwmodel.hardware.catalogue import device
 from hwmodel.hardware.hardware import Hardware
 from hwmodel.machines.driver import predict
 from hwmodel.network.algorithms import ALGORITHMS
-from hwmodel.network.collectives import boxed, cost, ways_on
+from hwmodel.network.collectives import cost
 from hwmodel.network.nccl import ON_ONE_SWITCH as LIBRARY
 from hwmodel.network.topologies import cluster, topology, torus
 from hwmodel.network.topology import Port, Topology
+from hwmodel.network.ways import boxed, ways_on
 from hwmodel.quantity.errors import CoverageError, InputError, UnknownNameError
 from hwmodel.spine.activity import fold
 from hwmodel.spine.estimate import Estimate
@@ -66,7 +67,7 @@ MEASURED_OVER_LINK = {
 """Seconds of 1 GiB between four H200 over those of 450 GB/s (validation/data/h200-x4)."""
 
 
-@pytest.mark.parametrize("op", LIBRARY)
+@pytest.mark.parametrize("op", SENT)
 def test_large_transfers_take_what_their_bytes_take_on_the_link(op: str) -> None:
     found = estimate(op, 2**30, 8, RING)
     least_s = SENT[op] / 8 * 2**30 / 450e9
@@ -84,7 +85,7 @@ def test_large_transfers_take_what_their_bytes_take_on_the_link(op: str) -> None
 def test_the_limit_is_that_of_the_algorithm_that_sends_least(op: str, size: int) -> None:
     """A tree sends more than a ring and may still be chosen; the limit does not follow it."""
     part = -(-size // 8)
-    sends = {"all_reduce": 14 * part, "p2p": size}.get(op, 7 * part)
+    sends = {"all_reduce": 14 * part, "p2p": size, "broadcast": size}.get(op, 7 * part)
     found = estimate(op, size, 8, RING)
     assert_allclose(found.bound_s, sends / 450e9)
     assert found.time_s > found.bound_s
@@ -270,11 +271,34 @@ def test_more_ranks_on_one_switch_than_were_measured_warn() -> None:
     assert p2p.extrapolated.tolist() == [False, True]
 
 
-def test_boxes_are_joined_by_the_hierarchical_form() -> None:
+def test_boxes_are_joined_by_all_of_their_cards() -> None:
     found = estimate_on("all_reduce", 2**28, topology("dgx-h100", nodes=2), H100)
-    assert found.parts[0].name == "all_reduce, hierarchical"
+    assert found.time_s < 2 * 15 / 16 * 2**28 / 36e9 / 4  # a card of 36 GB/s, were it but one
     flat = estimate_on("all_reduce", 2**28, topology("dgx-h100"), H100)
     assert found.time_s > flat.time_s
+
+
+@pytest.mark.parametrize("op", ["all_reduce", "all_gather", "reduce_scatter"])
+def test_fuller_boxes_are_faster_and_more_boxes_slower(op: str) -> None:
+    sizes = np.array([2.0**10, 2.0**20, 2.0**30])
+
+    def seconds(boxes: int, inside: int) -> Any:
+        network = topology("h100-ndr", nodes=boxes, devices_per_node=inside)
+        found = cost(op, sizes, boxes * inside, H100, network)
+        return fold(found.tree, found.rates).time_s
+
+    assert seconds(4, 8)[-1] < seconds(4, 5)[-1] < seconds(4, 1)[-1]
+    assert np.all(seconds(4, 8) > 0.97 * seconds(3, 8))
+    assert np.all(seconds(3, 8) > 0.97 * seconds(2, 8))
+
+
+def test_boxes_of_uneven_use_say_what_binds_them() -> None:
+    two = topology("h100-ndr", nodes=2)
+    uneven = estimate_on("all_reduce", 2**30, two, H100, 12)
+    (told,) = [each for each in uneven.assumptions if "cards" in each]
+    assert told.startswith("boxes of 8 and 4 ranks: as many cards of each as the smallest has, 4")
+    even = topology("h100-ndr", nodes=2, devices_per_node=6)
+    assert estimate_on("all_reduce", 2**30, even, H100).time_s < 0.75 * uneven.time_s
 
 
 @pytest.mark.parametrize("op", ALGORITHMS)

@@ -10,9 +10,9 @@ from hwmodel.einsum.workloads.collective import collective
 from hwmodel.hardware.catalogue import device
 from hwmodel.hardware.hardware import Hardware
 from hwmodel.machines.driver import predict
-from hwmodel.network.collectives import check_ranks, with_parameters
+from hwmodel.network.collectives import check_ranks, cost, with_parameters
 from hwmodel.network.nccl import ON_ONE_SWITCH, Way, fastest, on_one_switch
-from hwmodel.quantity.errors import CoverageError, InputError, UnknownNameError
+from hwmodel.quantity.errors import CoverageError, InputError
 from hwmodel.spine.activity import Rates, Work, fold, totals
 
 H200 = device("h200")
@@ -75,8 +75,18 @@ def test_more_ranks_than_the_switch_joins_are_refused(ranks: Any) -> None:
 def test_what_one_switch_cannot_do_is_refused() -> None:
     with pytest.raises(CoverageError, match="has no link"):
         on_one_switch("p2p", 1024, 2, H200.but(link=None), PLAIN)
-    with pytest.raises(UnknownNameError, match="collective on one switch 'broadcast'"):
-        on_one_switch("broadcast", 1024, 2, H200, PLAIN)
+
+
+def test_a_broadcast_is_one_pipeline_along_the_ring() -> None:
+    """Seven hops and the buffer once: of long ones half an all-reduce's ring, and a gather's."""
+
+    def seconds(op: str, size: int) -> float:
+        return float(fold(*with_parameters(op, size, 8, H200, PLAIN)).time_s)
+
+    gathered_s = seconds("all_gather", 2**34)
+    assert seconds("broadcast", 2**34) == pytest.approx(gathered_s * 8 / 7, rel=0.01)
+    assert seconds("broadcast", 8) == pytest.approx(seconds("all_gather", 8), rel=0.01)
+    assert "uncalibrated" in cost("broadcast", 2**20, 8, H200).warnings[0]
 
 
 @pytest.mark.parametrize(("ranks", "times"), [(2, 1), (4, 4), (8, 4 * 2**1.5)])

@@ -120,7 +120,7 @@ def test_models_are_divided_beyond_one_switch_where_a_topology_joins_devices(
     found = answerer(request.form)(request.sizes)
     assert found.devices == 16
     assert {p.name for p in found.parts if p.family == "collective"} == {
-        "all_reduce, hierarchical",
+        "all_reduce, tree",
         "all_gather, hierarchical",
     }
     usual = answerer(read(case).form)(request.sizes)

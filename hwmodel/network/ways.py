@@ -1,0 +1,114 @@
+"""Ways of a collective on a topology: which algorithms run, as schedules between its devices."""
+
+from collections.abc import Sequence
+
+from hwmodel.einsum.fan import Fan
+from hwmodel.network import nccl
+from hwmodel.network.algorithms import ADDED, ALGORITHMS, EQUAL, check, schedule
+from hwmodel.network.alike import folded, represented
+from hwmodel.network.boxes import Boxes
+from hwmodel.network.flows import Groups, Protocol, carried
+from hwmodel.network.nccl import Way
+from hwmodel.network.routes import routes
+from hwmodel.network.topology import Topology
+from hwmodel.quantity.errors import InputError
+from hwmodel.quantity.units import Amount
+
+ALIKE = ("all_to_all",)
+"""Operations whose schedules look the same from every box."""
+
+
+def candidates(op: str, topology: Topology, boxes: Boxes) -> list[str]:
+    """What the library chooses from, between ranks of which so many stand in each box.
+
+    Trees are among them inside a box too: the shipped topologies were fitted with them.
+    """
+    names = [nccl.ON_ONE_SWITCH[op]] + (["tree"] if op in nccl.TREES else [])
+    if not any(node.kind == "switch" for node in topology.nodes):
+        own = ("direct", "tree", "star")  # links to every peer: rings in all directions at once
+        names += [name for name in own if name in ALGORITHMS[op] and name not in names]
+    levels = ["hierarchical"] if _leveled(op, boxes) and op != "broadcast" else []
+    return [*names, *levels, *_adding(op, topology, boxes)]
+
+
+def _leveled(op: str, boxes: Boxes) -> bool:
+    """Whether an operation can run inside boxes and between them in turn."""
+    if len(boxes) == 1 or max(boxes) == 1 or "hierarchical" not in ALGORITHMS[op]:
+        return False
+    return op not in EQUAL or min(boxes) == max(boxes)
+
+
+def _adding(op: str, topology: Topology, boxes: Boxes) -> list[str]:
+    """Algorithms that leave sums to switches, where there are such and ranks enough for them."""
+    if op != "all_reduce" or min(boxes) < nccl.LEAST_ADDED:
+        return []
+    inside, between = (
+        any(kind.startswith(word) for kind in routes(topology).sums) for word in ("link", "nic")
+    )
+    if not inside:
+        return []
+    return ["in-switch", "in-network"] if between and len(boxes) > 1 else ["in-switch"]
+
+
+def ways_on(
+    op: str,
+    size: Amount,
+    topology: Topology,
+    groups: Groups,
+    boxes: Boxes,
+    algorithms: Sequence[str] | None = None,
+    protocol: Protocol | None = None,
+    fan: Fan | None = None,
+) -> list[Way]:
+    """Algorithms as schedules between groups of devices, as `boxed` has them; by default all.
+
+    Raises `UnknownNameError`, and `InputError` for the hierarchical one where it has no two levels.
+    """
+    check(op)
+    count = len(groups[0])
+    across, alike = len(boxes) > 1, min(boxes) == max(boxes)
+    few = represented(topology, groups, boxes[0]) if op in ALIKE and across and alike else None
+    known, asked = routes(few or topology), groups if few is None else None
+    free = [name for name in ALGORITHMS[op] if name not in ADDED]
+    names = algorithms or [name for name in free if name != "hierarchical" or _leveled(op, boxes)]
+    if "hierarchical" in names and not _leveled(op, boxes):
+        raise InputError(
+            f"{op}: hierarchical: expected devices in several boxes{_EQUALLY * (op in EQUAL)},"
+            f" found {count} devices in boxes of {listed(boxes)}; choose another algorithm"
+        )
+    found: list[Way] = []
+    for name in names:
+        rounds = schedule(op, name, count, boxes if across or name in ADDED else 1, fan)
+        rounds = rounds if few is None else folded(rounds, boxes[0])
+        found.append(Way(name, *carried(rounds, size, known, asked, protocol or Protocol())))
+    return found
+
+
+_EQUALLY = " of equally many"
+
+
+def listed(boxes: Boxes) -> str:
+    """The sizes of boxes, each once."""
+    return " and ".join(str(size) for size in sorted(set(boxes), reverse=True))
+
+
+def boxed(topology: Topology, groups: Groups) -> tuple[list[list[int]], tuple[int, ...]]:
+    """Devices of each group in the order of their boxes, the fullest first; and how many in each.
+
+    1 in each where groups differ. Raises `InputError` for devices that are none, or stand twice.
+    """
+    most_known = len(topology.devices) - 1
+    every = [device for group in groups for device in group]
+    if strange := [i for i in every if not 0 <= i <= most_known]:
+        raise InputError(f"{topology.name}: expected devices 0 to {most_known}, found {strange[0]}")
+    if len(set(every)) < len(every) or not every:
+        raise InputError(f"{topology.name}: expected devices, each once, found {every}")
+    found: list[list[int]] = []
+    sizes: set[tuple[int, ...]] = set()
+    for group in groups:
+        mine = set(group)
+        boxes = [[i for i in box if i in mine] for box in topology.groups]
+        boxes = sorted((box for box in boxes if box), key=len, reverse=True)
+        found.append([i for box in boxes for i in box])
+        sizes.add(tuple(map(len, boxes)))
+    return found, sizes.pop() if len(sizes) == 1 else (1,) * len(groups[0])

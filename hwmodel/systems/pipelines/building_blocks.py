@@ -15,15 +15,17 @@ forwards are left). Of the blocks that keep little enough the fastest is taken, 
 with the passes' own seconds.
 """
 
+from bisect import insort
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import islice, product
+from math import inf
 
 from hwmodel.quantity.errors import CapacityError
 from hwmodel.systems.pipelines.dispatch import Pick, Ready, dispatched
-from hwmodel.systems.pipelines.schedule import B, F, Layout, Schedule, W, at_least, in_a_v
-from hwmodel.systems.pipelines.timing import Passes, timed
+from hwmodel.systems.pipelines.schedule import B, F, Layout, Passes, Schedule, W, at_least, in_a_v
+from hwmodel.systems.pipelines.timing import timed
 
 INTERVAL = 6
 """Units after which a building block is repeated: three passes at each of two stages."""
@@ -170,66 +172,66 @@ def _best(
     tried = _tried(ranks, micro_batches)
     best: tuple[float, Schedule] | None = None
     for block, ahead in islice(product(found, LEADS), tried):
-        schedule = _followed(name, layout, micro_batches, passes, block, ahead)
+        below_s = best[0] if best else inf
+        schedule = _followed(name, layout, micro_batches, passes, block, ahead, below_s)
         # Only a pass taken ahead can leave ranks that wait for each other.
         if schedule is not None:
-            if tried == 1:
-                return schedule  # there is no other to compare it with
-            makespan_s = timed(schedule, passes).makespan_s
-            if best is None or makespan_s < best[0]:
-                best = makespan_s, schedule
+            best = timed(schedule, passes).makespan_s, schedule
     if best is not None:
         return best[1]
-    schedule = _followed(name, layout, micro_batches, passes, found[0], 0)
+    schedule = _followed(name, layout, micro_batches, passes, found[0], 0, inf)
     assert schedule is not None, "a building block in its own order ends"
     return schedule
 
 
 def _followed(
-    name: str, layout: Layout, micro_batches: int, passes: Passes, block: Block, ahead: int
+    name: str,
+    layout: Layout,
+    micro_batches: int,
+    passes: Passes,
+    block: Block,
+    ahead: int,
+    below_s: float,
 ) -> Schedule | None:
-    """The block repeated; None where passes taken ahead end in a deadlock."""
-    picks = [
-        _pattern(rank, layout.stages[rank], micro_batches, block, ahead)
-        for rank in range(layout.ranks)
-    ]
-    return dispatched(name, layout, micro_batches, passes, picks)
+    """The block repeated; None where passes taken ahead end in a deadlock, or not `below_s`."""
+    picks = [_pattern(rank, micro_batches, block, ahead) for rank in range(layout.ranks)]
+    return dispatched(name, layout, micro_batches, passes, picks, below_s=below_s)
 
 
-def _pattern(rank: int, stages: tuple[int, ...], each: int, block: Block, ahead: int) -> Pick:
+def _pattern(rank: int, each: int, block: Block, ahead: int) -> Pick:
     """A rank's rule: its passes by their times in the block."""
-    order = sorted(
-        (times[rank] + INTERVAL * micro_batch, kind, stages[chunk], micro_batch)
-        for (kind, chunk), times in block.at.items()
-        if kind != W
-        for micro_batch in range(each)
-    )
-    taken = [False] * len(order)
-    state = {"at": 0, "forwards": 2 * each}
+    # The next of each kind and chunk at its time, whose numbers never meet: time x 4 + which.
+    which = [key for key in block.at if key[0] != W]
+    line = sorted(4 * block.at[key][rank] + number for number, key in enumerate(which))
+    kinds = [2 * kind + chunk for kind, chunk in which]
+    left = [each] * 4
+    later, weights = 4 * INTERVAL, 2 * W
+    room, room_to_b = block.kept, block.kept_to_b
+    forwards = 2 * each
 
-    def pick(ready: Ready) -> tuple[int, int, int] | None:
-        while state["at"] < len(order) and taken[state["at"]]:
-            state["at"] += 1
-        head = state["at"]
-        for place in range(head, len(order)):
-            time, kind, stage, micro_batch = order[place]
-            if time > order[head][0] + ahead:
+    def pick(ready: Ready) -> int:
+        nonlocal forwards
+        latest = (line[0] >> 2) + ahead if line else 0
+        for place, entry in enumerate(line):
+            if entry >> 2 > latest:
                 break
-            if taken[place] or micro_batch not in ready.ready[kind, stage]:
+            number = entry & 3
+            kind = kinds[number]
+            if not ready.waits[kind]:
                 continue
-            early = place > head
-            if kind == B and early and state["forwards"]:
-                continue
-            needed = 0 if kind == B else 2 if early and stage == stages[0] else 1
-            if needed and (
-                ready.kept + needed > block.kept or ready.kept_to_b + needed > block.kept_to_b
-            ):
-                continue
-            taken[place] = True
-            state["forwards"] -= kind == F
-            return kind, stage, micro_batch
-        if ready.weights:
-            return W, *ready.weights[0]
-        return None
+            if kind >= 2:
+                if place and forwards:
+                    continue
+            else:
+                needed = 2 if place and kind == 0 else 1
+                if ready.kept + needed > room or ready.kept_to_b + needed > room_to_b:
+                    continue
+                forwards -= 1
+            del line[place]
+            left[number] -= 1
+            if left[number]:
+                insort(line, entry + later)
+            return kind
+        return weights + ready.weights[0] if ready.weights else -1
 
     return pick

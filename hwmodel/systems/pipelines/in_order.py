@@ -11,18 +11,20 @@ Bubbles of equal stages: GPipe and 1F1B (p - 1)(F + B + W); interleaved the same
 a chunk; ZB-H1 (p - 1)(F + B - W).
 """
 
+import numpy as np
+
 from hwmodel.quantity.errors import InputError
 from hwmodel.systems.pipelines.schedule import (
     BW,
     B,
-    Entry,
+    Codes,
     F,
-    Order,
     Schedule,
     W,
     at_least,
     in_turn,
     looped,
+    numbered,
 )
 from hwmodel.systems.pipelines.turns import Turns
 
@@ -31,14 +33,12 @@ def gpipe(ranks: int, micro_batches: int) -> Schedule:
     """All forward, then all backward."""
     at_least("micro_batches", micro_batches, 1)
     layout = looped(ranks)
-    orders: list[tuple[Entry, ...]] = []
-    for rank in range(ranks):
-        order = Order(layout, micro_batches)
-        for kind in (F, BW):
-            for _ in range(micro_batches):
-                order.add((kind, rank))
-        orders.append(tuple(order.entries))
-    return Schedule("gpipe", layout, micro_batches, tuple(orders))
+
+    def written(rank: int) -> Codes:
+        keys = np.repeat([F * ranks + rank, BW * ranks + rank], micro_batches)
+        return numbered(layout, micro_batches, keys[:, None])
+
+    return Schedule("gpipe", layout, micro_batches, [written(rank) for rank in range(ranks)])
 
 
 def one_f_one_b(ranks: int, micro_batches: int) -> Schedule:
@@ -65,32 +65,23 @@ def zb_h1(ranks: int, micro_batches: int, chunks: int = 1) -> Schedule:
     of rank r but its first r.
     """
     at_least("micro_batches", micro_batches, 1)
-    layout = looped(ranks, chunks)
-    forwards = _chunk_order(ranks, chunks, micro_batches)
-    backwards = [chunks - 1 - chunk for chunk in forwards]
-    orders: list[tuple[Entry, ...]] = []
-    for rank in range(ranks):
-        order = Order(layout, micro_batches)
+    layout, stages = looped(ranks, chunks), ranks * chunks
+    forwards = np.array(_chunk_order(ranks, chunks, micro_batches), dtype=np.int64)
+    number = np.arange(len(forwards))
+
+    def written(rank: int) -> Codes:
         first = min((chunks - 1) * ranks + ranks - 1 - rank, len(forwards))
-        for chunk in forwards[:first]:
-            order.add((F, layout.stages[rank][chunk]))
-        weights = iter(backwards)
-        for number, chunk in enumerate(backwards):
-            if first + number < len(forwards):
-                order.add((F, layout.stages[rank][forwards[first + number]]))
-            order.add((B, layout.stages[rank][chunk]))
-            if number >= rank:
-                order.add((W, layout.stages[rank][next(weights)]))
-        for chunk in weights:
-            order.add((W, layout.stages[rank][chunk]))
-        orders.append(tuple(order.entries))
-    return Schedule("zb-h1", layout, micro_batches, tuple(orders))
+        held = np.asarray(layout.stages[rank])
+        ahead, back = held[forwards], held[chunks - 1 - forwards]
+        keys = np.concatenate([F * stages + ahead, B * stages + back, W * stages + back])
+        turn = np.concatenate([3 * (number - first), 3 * number + 1, 3 * (number + rank) + 2])
+        return numbered(layout, micro_batches, keys[np.argsort(turn), None])
+
+    return Schedule("zb-h1", layout, micro_batches, [written(rank) for rank in range(ranks)])
 
 
 def _chunk_order(ranks: int, chunks: int, micro_batches: int) -> list[int]:
     """Chunks of a rank's forward passes in turn: each for as many micro-batches as ranks."""
-    if chunks == 1:
-        return [0] * micro_batches
     groups = range(0, micro_batches, ranks)
     return [
         chunk

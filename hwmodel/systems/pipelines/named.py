@@ -7,8 +7,7 @@ from hwmodel.quantity.errors import UnknownNameError
 from hwmodel.systems.pipelines.building_blocks import v_half, v_min
 from hwmodel.systems.pipelines.dualpipe import dualpipe, dualpipe_v
 from hwmodel.systems.pipelines.in_order import gpipe, interleaved, one_f_one_b, zb_h1
-from hwmodel.systems.pipelines.schedule import Layout, Schedule, both_ends, in_a_v, looped
-from hwmodel.systems.pipelines.timing import Passes
+from hwmodel.systems.pipelines.schedule import Layout, Passes, Schedule, both_ends, in_a_v, looped
 from hwmodel.systems.pipelines.zero_bubble import zb_h2, zb_v
 
 Maker = Callable[[int, int, int, Passes], Schedule]

@@ -16,18 +16,16 @@ Where stages stand on p ranks, v chunks each:
                 (DualPipe, 2412.19437)
 """
 
-from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import chain
 from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hwmodel.quantity.errors import InputError
-from hwmodel.systems.pipelines.turns import Turns
+from hwmodel.systems.pipelines.turns import Array, Turns
 
 F, B, W, BW = range(4)
 KINDS = ("F", "B", "W", "BW")
@@ -35,6 +33,8 @@ Entry: TypeAlias = tuple[int, ...]
 """Passes that a rank runs at once: one, or a forward with a backward of another micro-batch."""
 Orders: TypeAlias = tuple[tuple[Entry, ...], ...]
 """Entries of each rank."""
+Codes: TypeAlias = NDArray[np.int64]
+"""[entries, passes at once]"""
 
 
 @dataclass(frozen=True)
@@ -94,6 +94,45 @@ def _chain(rank: list[int], ranks: int) -> Layout:
     )
 
 
+@dataclass(frozen=True)
+class Passes:
+    """Seconds of the passes of each stage, by its number.
+
+    Attributes:
+        forward_s, backward_s, weight_s: of F, B and W; BW takes B's and W's together.
+        transfer_s: from one rank to the next, during which neither waits for it.
+        overlapped: share of their seconds together that a forward and a backward pass take which
+            run at once (each fills the other's waits for messages).
+    """
+
+    forward_s: Sequence[float]
+    backward_s: Sequence[float]
+    weight_s: Sequence[float]
+    transfer_s: float = 0.0
+    overlapped: float = 1.0
+
+    @classmethod
+    def alike(
+        cls, stages: int, forward_s: float, backward_s: float, weight_s: float = 0.0
+    ) -> "Passes":
+        """Stages that all take the same."""
+        return cls([forward_s] * stages, [backward_s] * stages, [weight_s] * stages)
+
+    def durations(self) -> list[float]:
+        """Of all kinds and stages, in the order of the numbers of passes."""
+        both = [b + w for b, w in zip(self.backward_s, self.weight_s, strict=True)]
+        return [*self.forward_s, *self.backward_s, *self.weight_s, *both]
+
+
+@dataclass(frozen=True, eq=False)
+class Ran:
+    """An order that came of running: with which passes, and when each rank's started and ended."""
+
+    passes: Passes
+    start_s: Sequence[Array]
+    end_s: Sequence[Array]
+
+
 @dataclass(frozen=True, eq=False)
 class Schedule:
     """Each rank's passes in order.
@@ -102,36 +141,35 @@ class Schedule:
 
     Attributes:
         each: micro-batches of a chain, numbered from 0.
-        written: entries of each rank, or what writes them down once they are asked for.
+        written: `codes` of each rank, or what writes a rank's down when they are asked for.
         turns: the rule of the order, where a forward and a backward pass take turns.
+        ran: the run of which the order came.
     """
 
     name: str
     layout: Layout
     each: int
-    written: Orders | Callable[[], Orders]
+    written: Sequence[Codes] | Callable[[int], Codes]
     turns: Turns | None = None
+    ran: Ran | None = None
+
+    def codes(self, rank: int) -> Codes:
+        """Numbers of a rank's passes, by entry; -1 where an entry has fewer than others."""
+        return self.written(rank) if callable(self.written) else self.written[rank]
 
     @cached_property
     def orders(self) -> Orders:
         """Entries of each rank."""
-        return self.written() if callable(self.written) else self.written
-
-    def codes(self, rank: int) -> NDArray[np.int64]:
-        """Numbers of a rank's passes in order."""
-        if self.turns is None:
-            return np.fromiter(chain.from_iterable(self.orders[rank]), dtype=np.int64)
-        back, chunk, batch = self.turns.order(rank)
-        stage = np.asarray(self.layout.stages[rank])[chunk]
-        return (np.where(back, BW, F) * len(self.layout.rank) + stage) * self.each + batch
+        found = (self.codes(rank).tolist() for rank in range(self.layout.ranks))
+        return tuple(tuple(tuple(c for c in entry if c >= 0) for entry in rank) for rank in found)
 
     @property
     def paired(self) -> float:
         """Entries of a rank that run two passes at once, on average."""
         if self.turns is not None:
             return 0.0
-        several = [sum(len(entry) > 1 for entry in order) for order in self.orders]
-        return sum(several) / len(several)
+        ranks = self.layout.ranks
+        return sum(int((self.codes(rank)[:, 1:] >= 0).sum()) for rank in range(ranks)) / ranks
 
     def code(self, kind: int, stage: int, micro_batch: int) -> int:
         """The number of a pass."""
@@ -148,30 +186,23 @@ class Schedule:
         return KINDS[kind], stage, micro_batch
 
 
-class Order:
-    """Entries of one rank as they are written down; micro-batches are counted by kind and stage."""
+def numbered(layout: Layout, each: int, keys: Codes) -> Codes:
+    """A rank's passes, kind x stages + stage by entry, with their micro-batches as they come.
 
-    def __init__(self, layout: Layout, each: int) -> None:
-        self.entries: list[Entry] = []
-        self._stages, self._each = len(layout.rank), each
-        self._next: dict[tuple[bool, int], int] = {}
-        self._left: dict[int, deque[int]] = {}
-
-    def add(self, *passes: tuple[int, int]) -> None:
-        """The next micro-batches' (kind, stage) passes, all at once; W is of the oldest lone B."""
-        self.entries.append(
-            tuple((kind * self._stages + s) * self._each + self._of(kind, s) for kind, s in passes)
-        )
-
-    def _of(self, kind: int, stage: int) -> int:
-        if kind == W:
-            return self._left[stage].popleft()
-        key = (kind == F, stage)
-        found = self._next.get(key, 0)
-        self._next[key] = found + 1
-        if kind == B:
-            self._left.setdefault(stage, deque()).append(found)
-        return found
+    Each stage takes them in turn, and W those of its lone B.
+    """
+    stages = len(layout.rank)
+    flat = keys.ravel()
+    kind, stage = np.divmod(flat, stages)
+    batch = np.full_like(flat, -1)
+    for mine in np.unique(stage[flat >= 0]):
+        here = (stage == mine) & (flat >= 0)
+        for kinds in ((F,), (B, BW)):
+            found = np.flatnonzero(here & np.isin(kind, kinds))
+            batch[found] = np.arange(len(found))
+        weights = np.flatnonzero(here & (kind == W))
+        batch[weights] = batch[here & (kind == B)][: len(weights)]
+    return np.where(flat >= 0, flat * each + batch, -1).reshape(keys.shape)
 
 
 def at_least(what: str, found: int, least: int) -> None:
@@ -183,9 +214,10 @@ def at_least(what: str, found: int, least: int) -> None:
 def in_turn(name: str, layout: Layout, turns: Turns) -> Schedule:
     """The schedule whose ranks take turns."""
 
-    def written() -> Orders:
-        ranks = range(layout.ranks)
-        return tuple(tuple((code,) for code in found.codes(rank).tolist()) for rank in ranks)
+    def written(rank: int) -> Codes:
+        back, chunk, batch = turns.order(rank)
+        stage = np.asarray(layout.stages[rank])[chunk]
+        kinds = np.where(back, BW, F) * len(layout.rank)
+        return ((kinds + stage) * turns.micro_batches + batch)[:, None]
 
-    found = Schedule(name, layout, turns.micro_batches, written, turns)
-    return found
+    return Schedule(name, layout, turns.micro_batches, written, turns)

@@ -6,6 +6,7 @@ micro-batches on 64 ranks take a fraction of a second. `tasks` states the same f
 simulation (`systems.events`), which answers the same times, and takes other tasks beside.
 """
 
+from array import array
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -13,41 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hwmodel.quantity.errors import InputError
-from hwmodel.systems.pipelines.schedule import BW, KINDS, B, F, Layout, Schedule, W
-from hwmodel.systems.pipelines.turns import Turns
+from hwmodel.systems.pipelines.schedule import BW, KINDS, B, F, Layout, Passes, Schedule, W
+from hwmodel.systems.pipelines.turns import Array, Turns
 from hwmodel.systems.tasks import Task, Tasks
 
-Array = NDArray[np.float64]
-
-
-@dataclass(frozen=True)
-class Passes:
-    """Seconds of the passes of each stage, by its number.
-
-    Attributes:
-        forward_s, backward_s, weight_s: of F, B and W; BW takes B's and W's together.
-        transfer_s: from one rank to the next, during which neither waits for it.
-        overlapped: share of their seconds together that a forward and a backward pass take which
-            run at once (each fills the other's waits for messages).
-    """
-
-    forward_s: Sequence[float]
-    backward_s: Sequence[float]
-    weight_s: Sequence[float]
-    transfer_s: float = 0.0
-    overlapped: float = 1.0
-
-    @classmethod
-    def alike(
-        cls, stages: int, forward_s: float, backward_s: float, weight_s: float = 0.0
-    ) -> "Passes":
-        """Stages that all take the same."""
-        return cls([forward_s] * stages, [backward_s] * stages, [weight_s] * stages)
-
-    def durations(self) -> list[float]:
-        """Of all kinds and stages, in the order of the numbers of passes."""
-        both = [b + w for b, w in zip(self.backward_s, self.weight_s, strict=True)]
-        return [*self.forward_s, *self.backward_s, *self.weight_s, *both]
+Numbers = NDArray[np.int64]
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,52 +71,95 @@ def timed(schedule: Schedule, passes: Passes) -> Timed:
         raise InputError(
             f"passes: expected the seconds of {stages} stages, found {len(passes.forward_s)}"
         )
+    if schedule.ran is not None and schedule.ran.passes == passes:
+        return _of(schedule, schedule.ran.start_s, schedule.ran.end_s)
     if schedule.turns is not None:
         return _in_turn(schedule, schedule.turns, passes)
-    base, way_s = needs(layout, passes, each)
-    duration_s, overlapped = passes.durations(), passes.overlapped
-    # Where each pass's end is noted; W's needs no note.
-    notes = [*range(0, stages * each, each), *range(stages * each, 2 * stages * each, each)]
-    notes += [-1] * stages + notes[stages:]
-    noted = [-1.0] * (2 * stages * each)
-    waiting: dict[int, int] = {}
+    walked = [_steps(schedule, rank, passes) for rank in range(ranks)]
+    noted = array("d", [UNKNOWN]) * (2 * stages * each) + array("d", [0.0, 0.0])
     at, free_s = [0] * ranks, [0.0] * ranks
-    starts: list[list[float]] = [[] for _ in range(ranks)]
-    ends: list[list[float]] = [[] for _ in range(ranks)]
+    starts, ends = [array("d") for _ in range(ranks)], [array("d") for _ in range(ranks)]
     queue = list(range(ranks))
     while queue:
         rank = queue.pop()
-        order, now, start_s, end_s = schedule.orders[rank], free_s[rank], starts[rank], ends[rank]
-        for place in range(at[rank], len(order)):
-            entry = order[place]
-            start, span = now, 0.0
-            for code in entry:
-                key, micro_batch = divmod(code, each)
-                if base[key] >= 0:
-                    ready = noted[base[key] + micro_batch]
-                    if ready < 0:
-                        waiting[base[key] + micro_batch] = rank
-                        break
-                    ready += way_s[key]
-                    if ready > start:
-                        start = ready
-                span += duration_s[key]
-            else:
-                now = start + (span if len(entry) == 1 else span * overlapped)
-                start_s.append(start)
-                end_s.append(now)
-                for code in entry:
-                    key, micro_batch = divmod(code, each)
-                    if notes[key] >= 0:
-                        note = notes[key] + micro_batch
-                        noted[note] = now
-                        if note in waiting:
-                            queue.append(waiting.pop(note))
-                continue
-            break
-        at[rank], free_s[rank] = len(start_s), now
-    _check(schedule, at)
-    return _of(schedule, map(np.array, starts), map(np.array, ends))
+        mine, now = walked[rank], free_s[rank]
+        needed, way_s, span_s, notes = mine.needed, mine.way_s, mine.span_s, mine.noted
+        started, ended = starts[rank].append, ends[rank].append
+        for place in range(at[rank], len(needed)):
+            ready = noted[needed[place]]
+            if ready < 0:
+                noted[needed[place]] = UNKNOWN - 1 - rank
+                break
+            ready += way_s[place]
+            if ready > now:
+                now = ready
+            started(now)
+            now += span_s[place]
+            ended(now)
+            waits = noted[notes[place]]
+            noted[notes[place]] = now
+            if waits < UNKNOWN:
+                queue.append(int(UNKNOWN - 1 - waits))
+        at[rank], free_s[rank] = len(starts[rank]), now
+    _check(schedule, [int((m.entries < n).sum()) for m, n in zip(walked, at, strict=True)])
+    start_s = [np.array(each)[m.entries] for each, m in zip(starts, walked, strict=True)]
+    return _of(
+        schedule, start_s, [np.array(each)[m.entries] for each, m in zip(ends, walked, strict=True)]
+    )
+
+
+UNKNOWN = -1.0
+"""An end that is not yet known; less one and the number of a rank, where that rank waits for it."""
+
+
+@dataclass(frozen=True)
+class Steps:
+    """What a rank does, in order.
+
+    Of an entry of two passes the first has a step before, in which its input is waited for, and one
+    after, in which its end is noted. What needs nothing reads the last place of notes, and what is
+    not noted writes the last but one.
+
+    Attributes:
+        needed, noted: where the end is noted that a step needs, and where its own.
+        way_s: from what it needs.
+        entries: the steps that are entries of the order.
+    """
+
+    needed: "array[int]"
+    way_s: "array[float]"
+    span_s: "array[float]"
+    noted: "array[int]"
+    entries: Numbers
+
+
+def _steps(schedule: Schedule, rank: int, passes: Passes) -> Steps:
+    layout, each = schedule.layout, schedule.each
+    stages, codes = len(layout.rank), schedule.codes(rank)
+    nowhere = 2 * stages * each
+    base, way_s = (np.array(found) for found in needs(layout, passes, each))
+    key, batch = np.divmod(codes, each)
+    need = np.where(base[key] < 0, nowhere + 1, base[key] + batch)
+    offset = np.where(key < stages, 0, stages)
+    note = np.where(key // stages == W, nowhere, (offset + key % stages) * each + batch)
+    seconds = np.array(passes.durations())[key]
+    two = (codes[:, 1:] >= 0).any(axis=1)
+    own = np.arange(len(codes)) + 2 * np.cumsum(two) - two
+    last = np.arange(len(codes)), two.astype(np.int64)
+    count = len(codes) + 2 * int(two.sum())
+    needed, noted = np.full(count, nowhere + 1), np.full(count, nowhere)
+    ways_s, spans_s = np.zeros(count), np.zeros(count)
+    needed[own], noted[own], ways_s[own] = need[last], note[last], way_s[key][last]
+    spans_s[own] = np.where(two, seconds.sum(axis=1) * passes.overlapped, seconds[:, 0])
+    needed[own[two] - 1], ways_s[own[two] - 1] = need[two, 0], way_s[key][two, 0]
+    noted[own[two] + 1] = note[two, 0]
+    return Steps(
+        array("q", needed.tobytes()),
+        array("d", ways_s.tobytes()),
+        array("d", spans_s.tobytes()),
+        array("q", noted.tobytes()),
+        own,
+    )
 
 
 def _in_turn(schedule: Schedule, turns: Turns, passes: Passes) -> Timed:
@@ -188,7 +202,8 @@ def peaks(schedule: Schedule, amount: Sequence[float], *, freed_by_b: float = 0.
     ]
     found: list[float] = []
     for rank in range(schedule.layout.ranks):
-        keys = schedule.codes(rank) // each
+        codes = schedule.codes(rank).ravel()
+        keys = codes[codes >= 0] // each
         # Of entries that run at once the forward pass stands first.
         levels = np.cumsum(np.asarray(change)[keys])
         found.append(float(levels.max(initial=0.0)))

@@ -10,21 +10,20 @@ With equal stages and passes only the way of the first micro-batch to the last r
 
 from hwmodel.quantity.errors import InputError
 from hwmodel.systems.pipelines.dispatch import Pick, Ready, dispatched
-from hwmodel.systems.pipelines.schedule import B, F, Schedule, W, at_least, in_a_v, looped
-from hwmodel.systems.pipelines.timing import Passes
+from hwmodel.systems.pipelines.schedule import Passes, Schedule, at_least, in_a_v, looped
 
 
 def zb_h2(ranks: int, micro_batches: int, passes: Passes) -> Schedule:
     """One stage a rank, in the memory of 2 p - 1 micro-batches."""
     at_least("micro_batches", micro_batches, 1)
-    picks = [_eager(2 * ranks - 1, ("B", "F", "W"))] * ranks
+    picks = [_eager(2 * ranks - 1, 1)] * ranks
     return _found(dispatched("zb-h2", looped(ranks), micro_batches, passes, picks))
 
 
 def zb_v(ranks: int, micro_batches: int, passes: Passes) -> Schedule:
     """Two stages a rank in a V, in the memory of 2 p of their micro-batches."""
     at_least("micro_batches", micro_batches, 1)
-    picks = [_eager(2 * ranks, ("B", "F of the last", "W", "F"))] * ranks
+    picks = [_eager(2 * ranks, 2)] * ranks
     return _found(dispatched("zb-v", in_a_v(ranks), micro_batches, passes, picks))
 
 
@@ -34,27 +33,26 @@ def _found(schedule: Schedule | None) -> Schedule:
     return schedule
 
 
-def _eager(room: int, prefer: tuple[str, ...]) -> Pick:
-    """Take what comes first in `prefer` and can run, within `room` micro-batches.
+def _eager(room: int, chunks: int) -> Pick:
+    """Backwards, forwards of the last stage, W, other forwards, within `room` micro-batches.
 
-    A micro-batch enters a rank's first stage only where room for its last is left, so that the
+    A micro-batch enters the first of two stages only where room for its last is left, so that the
     oldest one can always go on.
     """
+    last, deepest, weights, first = chunks - 1, 2 * chunks - 1, 2 * chunks, room - chunks
 
-    def pick(rank: Ready) -> tuple[int, int, int] | None:
-        first, last = rank.stages[0], rank.stages[-1]
-        for what in prefer:
-            if what == "W" and rank.weights:
-                return W, *rank.weights[0]
-            if what == "B":
-                for stage in reversed(rank.stages):
-                    if rank.ready[B, stage]:
-                        return B, stage, rank.ready[B, stage][0]
-            if what == "F of the last" and rank.ready[F, last] and rank.kept < room:
-                return F, last, rank.ready[F, last][0]
-            if what == "F" and rank.ready[F, first]:
-                if rank.kept + len(rank.stages) <= room:
-                    return F, first, rank.ready[F, first][0]
-        return None
+    def pick(rank: Ready) -> int:
+        waits = rank.waits
+        if waits[deepest]:
+            return deepest
+        if chunks > 1 and waits[chunks]:
+            return chunks
+        if waits[last] and rank.kept < room:
+            return last
+        if rank.weights:
+            return weights + rank.weights[0]
+        if chunks > 1 and waits[0] and rank.kept <= first:
+            return 0
+        return -1
 
     return pick

@@ -12,7 +12,8 @@ from dataclasses import dataclass, replace
 
 from hwmodel.einsum.workloads.training_step import Training
 from hwmodel.spine.execution import Execution
-from hwmodel.systems.pipelines.timing import Passes, Timed, timed
+from hwmodel.systems.pipelines.schedule import Passes
+from hwmodel.systems.pipelines.timing import Timed, timed
 from hwmodel.systems.training.kernels import Seconds
 from hwmodel.systems.training.layers import Piece
 from hwmodel.systems.training.memory import WEIGHT_BYTES

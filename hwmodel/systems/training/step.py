@@ -33,8 +33,8 @@ from hwmodel.spine.estimate import UNKNOWN
 from hwmodel.spine.execution import Execution
 from hwmodel.spine.failures import Failures
 from hwmodel.systems.pipelines.named import scheduled
-from hwmodel.systems.pipelines.schedule import Schedule
-from hwmodel.systems.pipelines.timing import Passes, peaks, timed
+from hwmodel.systems.pipelines.schedule import Passes, Schedule
+from hwmodel.systems.pipelines.timing import peaks, timed
 from hwmodel.systems.training import passes
 from hwmodel.systems.training.alone import Known
 from hwmodel.systems.training.division import chosen, execution, taken

@@ -15,7 +15,8 @@ import pytest
 
 import hwmodel as hw
 from hwmodel.systems.pipelines.named import scheduled
-from hwmodel.systems.pipelines.timing import Passes, timed
+from hwmodel.systems.pipelines.schedule import Passes
+from hwmodel.systems.pipelines.timing import timed
 
 ROWS = Path(__file__).resolve().parents[5] / "shared/data/vocab_parallel/exp_one_host.csv"
 

@@ -9,8 +9,8 @@ from hwmodel.quantity.errors import InputError
 from hwmodel.spine.execution import CHUNKS
 from hwmodel.systems.events import simulate
 from hwmodel.systems.pipelines.named import SCHEDULES, scheduled
-from hwmodel.systems.pipelines.schedule import Schedule, looped
-from hwmodel.systems.pipelines.timing import Passes, peaks, tasks, timed
+from hwmodel.systems.pipelines.schedule import Passes, Schedule, looped
+from hwmodel.systems.pipelines.timing import peaks, tasks, timed
 
 
 @pytest.mark.parametrize("name", list(SCHEDULES))
@@ -59,7 +59,7 @@ def test_what_is_kept_is_counted_by_bytes_of_each_stage() -> None:
 def test_orders_that_wait_for_each_other_are_refused_with_the_pass() -> None:
     layout = looped(2)
     whole = scheduled("gpipe", 2, 1, Passes.alike(2, 1, 1))
-    swapped = Schedule("mine", layout, 1, (tuple(reversed(whole.orders[0])), whole.orders[1]))
+    swapped = Schedule("mine", layout, 1, [whole.codes(0)[::-1], whole.codes(1)])
     with pytest.raises(InputError, match=r"mine: rank 0 waits forever .* BW of micro-batch 0"):
         timed(swapped, Passes.alike(2, 1, 1))
     with pytest.raises(InputError, match="expected the seconds of 2 stages, found 3"):

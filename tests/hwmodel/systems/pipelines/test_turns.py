@@ -6,7 +6,8 @@ import numpy as np
 
 from hwmodel.systems.events import simulate
 from hwmodel.systems.pipelines.named import scheduled
-from hwmodel.systems.pipelines.timing import Passes, tasks, timed
+from hwmodel.systems.pipelines.schedule import Passes
+from hwmodel.systems.pipelines.timing import tasks, timed
 
 
 def test_all_ranks_at_once_are_the_event_simulation_whatever_the_counts() -> None:

@@ -14,32 +14,36 @@ A value that is a text is an expression (`expressions.py`) over the variant's na
 around it, and `channels` and `side`, of the map so far. Entries are layers (kinds of `layer.py`),
 or one of
 
-    {do: block or entries, each: list, as: name, set: {name: value}, if: condition}
+    {do: block or entries, each: list, as: name, set: {name: value}, if: condition,
+     reversible: true}
     {mark: name}     the map so far, which `reads` and `with` may name
-    {back: name}     goes on from there
+    {back: name}     goes on from there; names may have numbers, "level {level}"
 
-A layer with `norm: true` and `act: relu` is followed by one of each. Texts that name a block, a
+A layer with `norm: true` and `act: relu` is followed by one of each. A family on volumes has three
+`sides` in the place of a resolution; `image` is how many channels it reads (3). A block that is
+`reversible` can find its input again from what it made. Texts that name a block, a
 kind, a mark or a function are taken as they are.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, cast
 
 from hwmodel.einsum.workloads.expressions import evaluated
-from hwmodel.einsum.workloads.layer import FUNCTIONS, KINDS, POOLS, Layer, Network
+from hwmodel.einsum.workloads.laid import NUMBERS, Laid, Shape
+from hwmodel.einsum.workloads.layer import FUNCTIONS, Network
 from hwmodel.quantity.errors import InputError, UnknownNameError
 from hwmodel.quantity.printable import shown
-from hwmodel.quantity.reading import LAYERS
 from hwmodel.quantity.yaml import table
 
 FOLDER = Path(__file__).parent / "networks"
-SPATIAL = ("conv", "depthwise", "average", "maximum")
-NUMBERS = {"filters": None, "kernel": 1, "stride": 1, "groups": 1, "heads": 1}
 FLAGS = ("norm", "layernorm", "bias")
 KEYS = {"kind", "act", "reads", "with", "if", *NUMBERS, *FLAGS}
-CONTROL = {"do", "each", "as", "set", "if"}
+CONTROL = {"do", "each", "as", "set", "if", "reversible"}
+IMAGE = 3
+"""Channels of an image, where a family says nothing else."""
 Entry = Mapping[str, Any]
 
 
@@ -74,7 +78,7 @@ def network(name: str, resolution: int | None = None, classes: int | None = None
 def expanded(path: str, name: str, resolution: int | None, classes: int | None) -> Network:
     """One variant of a family's file, layer by layer; raises `InputError`."""
     family = _read(path)
-    given: dict[str, Any] = {"classes": classes or 1000}
+    given: dict[str, Any] = {"classes": 1000}
     parts: tuple[Mapping[str, Any], ...] = (
         family.get("defaults", {}),
         family["variants"][name] or {},
@@ -83,26 +87,33 @@ def expanded(path: str, name: str, resolution: int | None, classes: int | None) 
         for key, value in part.items():
             plain = isinstance(value, str) and value in family.get("blocks", {})
             given[key] = value if plain or value in FUNCTIONS else evaluated(value, given, name)
-    side = resolution or int(given["resolution"])
-    made = _Made(name, side, family.get("blocks", {}))
+    given |= {"classes": classes} if classes else {}
+    sides = [int(side) for side in given.get("sides", (1, 1, 1))]
+    if "sides" not in given:
+        sides[1:] = [resolution or int(given["resolution"])] * 2
+    elif resolution is not None:
+        sides = [resolution] * 3
+    channels = int(given.get("image", IMAGE))
+    made = _Made(name, (sides[0], sides[1], sides[2], channels), family.get("blocks", {}))
     made.run(family["layers"], given)
-    return Network(name, side, side, 3, tuple(made.layers))
+    return Network(name, sides[1], sides[2], channels, tuple(made.layers), depth=sides[0])
 
 
-class _Made:
+def called(text: Any, names: Mapping[str, Any]) -> str:
+    """A mark's name, with the numbers that it has in braces.
+
+    >>> called("level {level}", {"level": 2})
+    'level 2'
+    """
+    return re.sub(r"\{(\w+)\}", lambda found: str(names.get(found[1], found[0])), str(text))
+
+
+class _Made(Laid):
     """Layers so far, the map that is read next, and the maps that are marked."""
 
-    def __init__(self, where: str, side: int, blocks: Mapping[str, Any]) -> None:
-        self.where, self.image, self.blocks = where, (side, side, 3), blocks
-        self.layers: list[Layer] = []
-        self.at, self.marks, self.block = -1, {"image": -1}, 0
-
-    def shape(self, at: int) -> tuple[int, int, int]:
-        """Height, width and channels of a layer's map (-1: the image)."""
-        if at < 0:
-            return self.image
-        layer = self.layers[at]
-        return layer.out_height, layer.out_width, layer.filters
+    def __init__(self, where: str, image: Shape, blocks: Mapping[str, Any]) -> None:
+        super().__init__(where, image)
+        self.blocks, self.marks, self.inside = blocks, {"image": -1}, False
 
     def run(self, entries: Sequence[Entry], names: Mapping[str, Any]) -> None:
         """All entries in their order."""
@@ -111,9 +122,9 @@ class _Made:
             if "if" in entry and not evaluated(entry["if"], here, self.where):
                 continue
             if "mark" in entry:
-                self.marks[str(entry["mark"])] = self.at
+                self.marks[called(entry["mark"], here)] = self.at
             elif "back" in entry:
-                self.at = self.marked(entry["back"])
+                self.at = self.marked(entry["back"], here)
             elif "do" in entry:
                 self.repeated(entry, here)
             else:
@@ -121,7 +132,7 @@ class _Made:
 
     def here(self) -> dict[str, Any]:
         """What is known of the map so far."""
-        height, _, channels = self.shape(self.at)
+        _, height, _, channels = self.shape(self.at)
         return {"side": height, "channels": channels}
 
     def repeated(self, entry: Entry, names: Mapping[str, Any]) -> None:
@@ -133,15 +144,21 @@ class _Made:
             if name not in self.blocks:
                 raise UnknownNameError(f"block of {self.where}", str(name), self.blocks)
             todo = self.blocks[name]
-            self.block += 1
+        outermost = isinstance(entry["do"], str) and not self.inside
+        before = self.reversible, self.inside
+        self.reversible = self.reversible or bool(entry.get("reversible"))
+        self.inside = self.inside or outermost
         for value in evaluated(entry.get("each", [0]), names, self.where):
+            self.block += outermost
             inner = {**names, **self.here(), str(entry.get("as", "each")): value}
             for key, text in entry.get("set", {}).items():
                 inner[str(key)] = evaluated(text, inner, self.where)
             self.run(todo, inner)
+        self.reversible, self.inside = before
 
-    def marked(self, name: Any) -> int:
+    def marked(self, text: Any, names: Mapping[str, Any]) -> int:
         """The layer whose map is marked so."""
+        name = called(text, names)
         if name not in self.marks:
             raise UnknownNameError(f"mark of {self.where}", shown(name), self.marks)
         return self.marks[name]
@@ -158,8 +175,8 @@ class _Made:
             key: evaluated(entry.get(key, default), names, self.where)
             for key, default in NUMBERS.items()
         }
-        at = self.marked(entry["reads"]) if "reads" in entry else self.at
-        others = [self.marked(entry["with"])] if "with" in entry else []
+        at = self.marked(entry["reads"], names) if "reads" in entry else self.at
+        others = [self.marked(entry["with"], names)] if "with" in entry else []
         act = names.get(entry.get("act", ""), entry.get("act", ""))
         function = act if entry["kind"] == "activation" else ""
         self.put(str(entry["kind"]), (at, *others), numbers, function, bool(entry.get("bias")))
@@ -170,50 +187,3 @@ class _Made:
                 self.put(kind, (self.at,), NUMBERS)
         if act and not function:
             self.put("activation", (self.at,), NUMBERS, str(act))
-
-    def put(
-        self,
-        kind: str,
-        inputs: tuple[int, ...],
-        numbers: Mapping[str, Any],
-        function: str = "",
-        bias: bool = False,
-    ) -> None:
-        """One layer more."""
-        if kind not in KINDS or (function and function not in FUNCTIONS):
-            known = KINDS if kind not in KINDS else FUNCTIONS
-            raise UnknownNameError(f"kind of layer of {self.where}", function or kind, known)
-        if len(self.layers) >= LAYERS:
-            raise InputError(f"{self.where}: layers: expected {LAYERS} at most")
-        height, width, channels = self.shape(inputs[0])
-        number = {key: int(value) for key, value in numbers.items() if value is not None}
-        stride = number["stride"]
-        out = (-(-height // stride), -(-width // stride))
-        filters = number.get("filters", channels)
-        if kind in ("mean", "linear"):
-            out = (1, 1)
-        elif kind == "first":
-            out = (1, 1)
-        elif kind == "tokens":
-            out, filters = (1, height * width + filters), channels
-        elif kind == "merge":
-            filters = channels * stride**2
-        elif kind == "concat":
-            filters = sum(self.shape(at)[2] for at in inputs)
-        elif kind == "attention":
-            filters = number.get("filters", channels // 3)
-        size = number["kernel"] if kind in SPATIAL else ""
-        self.layers.append(
-            Layer(
-                *(f"{len(self.layers)}.{kind}{size}", kind, inputs),
-                *(height, width, channels, out[0], out[1], filters),
-                kernel=number["kernel"],
-                stride=stride if kind in (*SPATIAL, *POOLS, "merge") else 1,
-                block=self.block,
-                groups=number["groups"],
-                heads=number["heads"],
-                function=function,
-                bias=bias,
-            )
-        )
-        self.at = len(self.layers) - 1

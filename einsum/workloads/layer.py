@@ -7,9 +7,11 @@ zeros around a map are read, and multiplied, like any other element. A convoluti
     out_height out_width filters kernel^2 channels / groups
 
 with the channels as groups where it is depthwise, and kernel 1 on a 1 x 1 map where it is linear.
-`dense` is a product at every place; `attention` is of `heads` heads over the places of a map (of
-each window of `kernel` x `kernel` places where that is above 1), whose channels are queries, keys
-and values; `scale` multiplies a map by one value of each channel, `concat` joins channels.
+Maps of volumes are depth x height x width x channels. `transposed` is a convolution's transpose,
+which makes sides `stride` times as long. `dense` is a product at every place; `attention` is of
+`heads` heads over the places of a map (of each window of `kernel` x `kernel` places where that is
+above 1), whose channels are queries, keys and values; `scale` multiplies a map by one value of each
+channel, `concat` joins channels.
 """
 
 from dataclasses import dataclass, replace
@@ -21,17 +23,24 @@ from hwmodel.einsum.workloads.attention import attention
 from hwmodel.einsum.workloads.convolution import conv2d
 from hwmodel.einsum.workloads.gemm import gemm
 from hwmodel.einsum.workloads.rows import add, copy, layernorm, multiply
+from hwmodel.einsum.workloads.sliding import Side, Slide
 
-WEIGHTED = ("conv", "depthwise", "linear", "dense")
+WEIGHTED = ("conv", "depthwise", "transposed", "linear", "dense")
+WINDOWED = ("conv", "depthwise", "transposed")
+"""Those of them whose windows slide."""
 POOLS = ("mean", "average", "maximum")
 KINDS = (
     *(*WEIGHTED, *POOLS, "add", "multiply", "scale", "concat", "activation"),
     *("norm", "shift", "gain", "layernorm", "attention", "tokens", "first", "merge", "move"),
+    *("groupnorm", "enlarge", "half"),
 )
 """`norm` is a batch norm at inference, a factor and a sum for each channel; `gain` is a factor
 alone, `shift` a sum (a convolution's bias). `first` is the map's first place. `tokens` puts
 `filters` vectors before the places of a map; `merge` makes squares of `stride` x `stride` places
-one place of as many times the channels, `move` only copies a map into another order."""
+one place of as many times the channels, `move` only copies a map into another order. `groupnorm`
+is a norm over each of `groups` of an image's channels (an instance norm where these are all),
+`enlarge` writes each place `stride` times in each direction, `half` is a view of half the channels.
+"""
 
 FUNCTIONS = ("relu", "silu", "gelu", "sigmoid", "hardswish", "tanh")
 
@@ -44,6 +53,13 @@ _NORM = """
 tensor SCALE[c]: weight
 tensor SHIFT[c]: weight
 O[b, c, p] = I[b, c, p] * SCALE[c] + SHIFT[c]
+"""
+_GROUP = """
+tensor SCALE[g, c]: weight
+tensor SHIFT[g, c]: weight
+SUM[b, g] = sum(c, p) I[b, g, c, p]
+SQUARES[b, g] = sum(c, p) I[b, g, c, p] * I[b, g, c, p]
+O[b, g, c, p] = (I[b, g, c, p] - SUM[b, g]) * rsqrt(SQUARES[b, g]) * SCALE[g, c] + SHIFT[g, c]
 """
 _GAIN = "tensor G[c]: weight\nO[b, c, p] = I[b, c, p] * G[c]"
 _SHIFT = "tensor G[c]: weight\nO[b, c, p] = I[b, c, p] + G[c]"
@@ -99,6 +115,12 @@ class Layer:
     dilations: tuple[int, int] = (1, 1)
     copied: tuple[int, ...] = ()
     """Elements of the copy that its file makes of each map first: padded, transposed; 0: none."""
+    depth: int = 1
+    out_depth: int = 1
+    kernel_depth: int = 1
+    stride_depth: int = 1
+    reversible: bool = False
+    """Whether it is of a block whose input is found again from what the block made."""
 
     @property
     def window(self) -> tuple[int, int]:
@@ -113,12 +135,17 @@ class Layer:
     @property
     def inputs_elements(self) -> int:
         """Elements of the first map that it reads."""
-        return self.height * self.width * self.channels
+        return self.depth * self.height * self.width * self.channels
+
+    @property
+    def places(self) -> int:
+        """Places of the map that it makes."""
+        return self.out_depth * self.out_height * self.out_width
 
     @property
     def outputs_elements(self) -> int:
         """Elements of the map that it makes."""
-        return self.out_height * self.out_width * self.filters
+        return self.places * self.filters
 
     @property
     def weights(self) -> int:
@@ -126,13 +153,14 @@ class Layer:
         if self.kind == "linear":
             return self.filters * self.inputs_elements
         fan_in = 1 if self.kind == "depthwise" else self.channels // self.groups
-        taps = self.window[0] * self.window[1]
+        taps = self.window[0] * self.window[1] * self.kernel_depth
         return self.filters * taps * fan_in if self.kind in WEIGHTED else 0
 
     @property
     def macs(self) -> int:
         """Multiply-accumulates with weights."""
-        return self.weights * self.out_height * self.out_width
+        coarse = self.depth * self.height * self.width
+        return self.weights * (coarse if self.kind == "transposed" else self.places)
 
     def needs(self, rows: int, columns: int) -> tuple[int, int]:
         """Rows and columns of its input that so many of its output are computed from."""
@@ -152,9 +180,31 @@ class Layer:
         gaps = tuple(gap // each for gap, each in zip(self.dilations, shared, strict=True))
         return replace(self, stride=down, stride_width=across, dilations=gaps)
 
+    def slide(self, batch: int, *, last: bool = False) -> Slide:
+        """Its windows between the map that it reads and the one that it makes."""
+        turned = self.kind == "transposed"
+        read = (self.depth, self.height, self.width)
+        made = (self.out_depth, self.out_height, self.out_width)
+        windows = zip(
+            *((made, read) if turned else (read, made)),
+            (self.kernel_depth, *self.window),
+            (self.stride_depth, *self.steps),
+            (1, *self.dilations),
+            strict=True,
+        )
+        flat = self.depth == self.out_depth == self.kernel_depth == 1
+        sides = tuple(Side(*each) for each in windows)[1 if flat else 0 :]
+        groups = self.channels if self.kind == "depthwise" else self.groups
+        pair = (self.filters, self.channels) if turned else (self.channels, self.filters)
+        return Slide(batch, *pair, sides, groups, last)
+
     def cascade(self, dtype: str | Formats, batch: int = 1) -> Cascade:
         """The layer as a cascade on the maps of `batch` images with the zeros around them."""
         kinds = Formats.of(dtype) if isinstance(dtype, str) else dtype
+        slid = self.slide(batch) if self.kind in WINDOWED else None
+        if slid is not None and (len(slid.sides) > 2 or self.kind == "transposed"):
+            made = slid.spreads if self.kind == "transposed" else slid.gathers
+            return made(kinds.inside, kinds.written, self.name)
         if self.kind in ("conv", "depthwise"):
             groups = self.channels if self.kind == "depthwise" else self.groups
             read = self.touched
@@ -171,7 +221,7 @@ class Layer:
                 name=self.name,
             )
         if self.kind in ("linear", "dense"):
-            rows = batch * (1 if self.kind == "linear" else self.out_height * self.out_width)
+            rows = batch * (1 if self.kind == "linear" else self.places)
             fan_in = self.inputs_elements if self.kind == "linear" else self.channels
             return gemm(
                 *(rows, self.filters, fan_in),
@@ -200,10 +250,10 @@ class Layer:
 
     def _elementwise(self, kinds: Formats, batch: int) -> Cascade:
         """What multiplies no matrices."""
-        places = self.out_height * self.out_width
+        places = self.places
         rows, dtype, name = batch * places, kinds.written, self.name
         plain = {"add": add, "multiply": multiply, "tokens": copy, "merge": copy, "move": copy}
-        plain["first"] = copy
+        plain |= {"first": copy, "enlarge": copy, "half": copy}
         plain |= {"concat": copy, "layernorm": layernorm}
         if self.kind == "activation" and not self.function:
             plain["activation"] = copy
@@ -217,9 +267,17 @@ class Layer:
             sizes = {"b": batch, "c": self.filters, "p": places}
             dtypes = {"I": kinds.read, "*": dtype}
             return parse(text, sizes=sizes, dtypes=dtypes, name=name)
+        if self.kind == "groupnorm":
+            each = self.filters // self.groups
+            sizes = {"b": batch, "g": self.groups, "c": each, "p": places}
+            inside = {"SUM": "fp32", "SQUARES": "fp32"}
+            return parse(_GROUP, sizes=sizes, dtypes={"*": dtype, **inside}, name=name)
         if self.kind == "mean":
-            sizes = {"b": batch, "h": self.height, "w": self.width, "c": self.channels}
+            sizes = {"b": batch, "h": self.depth * self.height, "w": self.width}
+            sizes["c"] = self.channels
             return parse(_MEAN, sizes=sizes, dtypes={"*": dtype}, name=name)
+        if self.kernel_depth > 1:
+            return self._pooled_volume(dtype, batch)
         down, across = self.window
         high, wide = self.needs(self.out_height, self.out_width)
         sizes = {"b": batch, "c": self.channels, "r": down, "s": across, "h": high, "w": wide}
@@ -228,10 +286,23 @@ class Layer:
         text = _POOL.format(word, *self.steps)
         return parse(text, sizes=sizes, dtypes={"*": dtype}, name=name)
 
+    def _pooled_volume(self, dtype: str, batch: int) -> Cascade:
+        """Pooling in three directions."""
+        sides = self.slide(batch).sides
+        sizes: dict[str, int] = {"b": batch, "c": self.channels}
+        reads: list[str] = []
+        for side, read, made, tap in zip(sides, "dhw", "zyx", "trs", strict=True):
+            sizes |= {read: side.reached, made: side.coarse, tap: side.taps}
+            reads.append(f"{side.step}*{made}+{tap}")
+        word = "max" if self.kind == "maximum" else "sum"
+        read = ", ".join(reads)
+        text = f"tensor I[b, c, d, h, w]\nO[b, c, z, y, x] = {word}(t, r, s) I[b, c, {read}]"
+        return parse(text, sizes=sizes, dtypes={"*": dtype}, name=self.name)
+
 
 @dataclass(frozen=True)
 class Network:
-    """A network on one image: layers in the order in which they run.
+    """A network on one image, or volume: layers in the order in which they run.
 
     `stored` is the format of maps in the file that it was read from, where that says one.
     """
@@ -242,6 +313,7 @@ class Network:
     channels: int
     layers: tuple[Layer, ...]
     stored: str | None = None
+    depth: int = 1
 
     @property
     def macs(self) -> int:
@@ -256,4 +328,4 @@ class Network:
     @property
     def image_elements(self) -> int:
         """Elements of the image."""
-        return self.height * self.width * self.channels
+        return self.depth * self.height * self.width * self.channels

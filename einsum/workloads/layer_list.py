@@ -10,9 +10,12 @@
       - {kind: mean}
       - {kind: linear, filters: 10}
 
-Each layer reads the map of the one before, or of the layer that it `reads` by name; `add` and
-`multiply` read another `with` it. Kinds are those of `layer.py`; padding keeps a map's side, over
-the stride. A layer of so many `times` stands there as often; one that has a `name` is called so.
+Each layer reads the map of the one before, or of the layer that it `reads` by name; `add`,
+`multiply`, `scale` and `concat` read another `with` it. Kinds are those of `layer.py`; padding
+keeps a map's side, over the stride. A layer of so many `times` stands there as often; one that has
+a `name` is called so. `resolution` is one side, or two, or the three of a volume. Layers of one
+`block` are computed again together in training; of one that is `reversible` the input is found
+again from what it made.
 """
 
 from pathlib import Path
@@ -20,7 +23,8 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from hwmodel.einsum.workloads.layer import Layer, Network
+from hwmodel.einsum.workloads.laid import NUMBERS, Laid, Shape
+from hwmodel.einsum.workloads.layer import Network
 from hwmodel.quantity.errors import InputError, UnknownNameError
 from hwmodel.quantity.reading import LAYERS, name_of
 from hwmodel.quantity.yaml import table
@@ -28,8 +32,29 @@ from hwmodel.quantity.yaml import table
 FILES = (".yaml", ".yml", ".json")
 Count = Annotated[int, Field(strict=True, gt=0, le=2**20)]
 Kind = Literal[
-    "conv", "depthwise", "linear", "add", "multiply", "activation", "mean", "average", "maximum"
+    "conv",
+    "depthwise",
+    "transposed",
+    "linear",
+    "add",
+    "multiply",
+    "scale",
+    "concat",
+    "half",
+    "activation",
+    "norm",
+    "groupnorm",
+    "mean",
+    "average",
+    "maximum",
+    "enlarge",
 ]
+SHAPED = ("conv", "linear", "transposed")
+"""Layers that say how many channels they make."""
+TWO = ("add", "multiply", "scale", "concat")
+"""Layers that read another map."""
+ALIKE = ("add", "multiply")
+"""Those whose maps have one shape."""
 
 
 class Entry(BaseModel):
@@ -42,6 +67,10 @@ class Entry(BaseModel):
     kernel: Count = 1
     stride: Count = 1
     times: Count = 1
+    groups: Count = 1
+    function: str = ""
+    block: str | int | None = None
+    reversible: bool = False
     name: str | None = None
     reads: str | None = None
     beside: str | None = Field(default=None, alias="with")
@@ -52,7 +81,7 @@ class Listed(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    resolution: Count
+    resolution: Count | Annotated[tuple[Count, ...], Field(min_length=2, max_length=3)]
     channels: Count = 3
     layers: tuple[Entry, ...] = Field(min_length=1)
 
@@ -71,27 +100,29 @@ def read(path: str | Path, resolution: int | None = None, classes: int | None = 
         raise InputError(f"{where}: {key}: {first['msg']}") from None
     if sum(entry.times for entry in listed.layers) > LAYERS:
         raise InputError(f"{where}: layers: expected {LAYERS} at most")
-    side = resolution or listed.resolution
-    made = _Maps(where, side, listed.channels)
+    given = resolution or listed.resolution
+    sides = (given, given) if isinstance(given, int) else given
+    if resolution and not isinstance(listed.resolution, int):
+        sides = (resolution,) * len(listed.resolution)
+    depth, height, width = (1, *sides)[-3:]
+    made = _Maps(where, (depth, height, width, listed.channels))
     for at, entry in enumerate(listed.layers):
         last = at == len(listed.layers) - 1
         filters = classes if last and classes and entry.kind == "linear" else entry.filters
         for _ in range(entry.times):
             made.add(at, entry, filters)
-    return Network(Path(path).stem, side, side, listed.channels, tuple(made.layers))
+    return Network(
+        *(Path(path).stem, height, width, listed.channels, tuple(made.layers)), depth=depth
+    )
 
 
-class _Maps:
+class _Maps(Laid):
     """Layers so far, and the maps that they make by name."""
 
-    def __init__(self, where: str, side: int, channels: int) -> None:
-        self.where, self.image = where, (side, channels)
-        self.layers: list[Layer] = []
+    def __init__(self, where: str, image: Shape) -> None:
+        super().__init__(where, image)
         self.named: dict[str, int] = {}
-
-    def shape(self, at: int) -> tuple[int, int]:
-        """Side and channels of a layer's map (-1: the image)."""
-        return (self.layers[at].out_height, self.layers[at].filters) if at >= 0 else self.image
+        self.of: str | int | None = None
 
     def place(self, line: int, name: str | None) -> int:
         """The layer of a name; of none the last."""
@@ -104,32 +135,28 @@ class _Maps:
     def add(self, line: int, entry: Entry, filters: int | None) -> None:
         """One more layer."""
         inputs = (self.place(line, entry.reads),)
-        side, channels = self.shape(inputs[0])
-        two = entry.kind in ("add", "multiply")
-        if two != (entry.beside is not None) or (
-            (entry.kind in ("conv", "linear")) != (filters is not None)
+        if (entry.kind in TWO) != (entry.beside is not None) or (
+            (entry.kind in SHAPED) != (filters is not None)
         ):
             raise InputError(
-                f"{self.where}: layers.{line}: expected filters of conv and linear alone, and"
-                f" 'with' of add and multiply alone; found a {entry.kind}"
+                f"{self.where}: layers.{line}: expected filters of conv, transposed and linear"
+                f" alone, and 'with' of {', '.join(TWO)} alone; found a {entry.kind}"
             )
-        if two:
+        if entry.beside is not None:
             inputs = (*inputs, self.place(line, entry.beside))
-            if self.shape(inputs[1]) != (side, channels):
+            shapes = [self.shape(at) for at in inputs]
+            if entry.kind in ALIKE and shapes[0] != shapes[1]:
+                one, other = (" x ".join(map(str, shape)) for shape in shapes)
                 raise InputError(
-                    f"{self.where}: layers.{line}: expected maps of one shape, found {side} x"
-                    f" {side} x {channels} and {self.shape(inputs[1])[0]} a side of"
-                    f" {self.shape(inputs[1])[1]} channels"
+                    f"{self.where}: layers.{line}: expected maps of one shape (depth, height,"
+                    f" width, channels), found {one} and {other}"
                 )
-        out = 1 if entry.kind in ("mean", "linear") else -(-side // entry.stride)
-        sized = entry.kernel if entry.kind in ("conv", "depthwise", "average", "maximum") else ""
+        if entry.block != self.of:
+            self.of, self.block = entry.block, self.block + 1
+        self.reversible = entry.reversible
+        numbers = {**NUMBERS, "filters": filters, "groups": entry.groups}
+        numbers |= {"kernel": entry.kernel, "stride": entry.stride}
         own = entry.name if entry.times == 1 else None
-        made = Layer(
-            *(own or f"{len(self.layers)}.{entry.kind}{sized}", entry.kind, inputs),
-            *(side, side, channels, out, out, filters or channels),
-            kernel=entry.kernel,
-            stride=entry.stride,
-        )
-        self.layers.append(made)
+        self.put(entry.kind, inputs, numbers, entry.function, name=own)
         if entry.name is not None:
             self.named[entry.name] = len(self.layers) - 1

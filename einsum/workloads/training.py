@@ -1,18 +1,24 @@
-"""A step of training as a workload: a config, its sequences, and how they are divided."""
+"""A step of training as a workload: a config, its sequences, and how they are divided.
+
+A config may be that of a network on images, or volumes, whose sequences are images.
+"""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from hwmodel.einsum.workloads.mapped import is_network, mapped
 from hwmodel.einsum.workloads.model import Model, model
 from hwmodel.einsum.workloads.training_step import Training, trained, wide_of
 from hwmodel.quantity.checked import checked
+from hwmodel.quantity.errors import InputError
+from hwmodel.quantity.printable import shown
 
 
 @checked
 def training(
     config: Model | Mapping[str, Any] | str | Path,
-    sequence: int,
+    sequence: int | None = None,
     global_batch: int | None = None,
     micro_batch: int | None = None,
     devices: int | None = None,
@@ -54,6 +60,7 @@ def training(
     stragglers: Mapping[str, Any] | str | None = None,
     failures: Mapping[str, Any] | str | None = None,
     framework: str | None = None,
+    resolution: int | None = None,
 ) -> Training:
     """One step of training: `global_batch` sequences of `sequence` tokens, Adam and bf16 products.
 
@@ -87,6 +94,10 @@ def training(
     "mtbf=50000h,restart=10min,checkpoint=1min" (`hwmodel.spine.failures`). `framework`
     (megatron-core, megatron-bridge, torchtitan, fsdp) is whose defaults hold where nothing is said.
 
+    Of a network on images (its name, such as resnet50, or a file of layers) `global_batch` counts
+    these, and there is no `sequence`; `resolution` is their side. Replicas alone divide it, each
+    with all its images in one pass where no `micro_batch` is said.
+
     Raises `InputError` naming the argument at fault.
     """
     how = {
@@ -95,9 +106,21 @@ def training(
         **{"recompute_layers": recompute_layers, "vocabulary": vocabulary},
         **{"dispatch": dispatch, "overlap": overlap},
     }
+    if is_network(config):
+        learning: Any = mapped(str(config), resolution, wide_of(dtype))
+        if sequence not in (None, 1):
+            raise InputError(
+                f"training: sequence: expected none, since {config} reads images; found {sequence}"
+            )
+    elif resolution is not None:
+        raise InputError(f"training: resolution: expected none, since {shown(config)} reads tokens")
+    elif sequence is None:
+        raise InputError("training: sequence: expected tokens of each sequence, found none")
+    else:
+        learning = model(config, dtype=wide_of(dtype))
     return trained(
-        model(config, dtype=wide_of(dtype)),
-        sequence,
+        learning,
+        sequence or 1,
         global_batch,
         micro_batch=micro_batch,
         devices=devices,

@@ -52,17 +52,15 @@ def trained_html(step: Trained) -> str:
 def _finding(step: Trained) -> str:
     return (
         f"{step.name} on {step.device}: {show(step.step_time_s, 's')} a step,"
-        f" {step.tokens_per_s_per_device:,.0f} tokens/s each, MFU {step.mfu:.1%}"
+        f" {step.tokens_per_s_per_device:,.0f} {step.samples}/s each, MFU {step.mfu:.1%}"
     )
 
 
 def training_text(work: Training) -> str:
     """What is trained, and how it is divided."""
     how = ", ".join(f"{name}={value}" for name, value in work.parallel.items())
-    return (
-        f"{work.name}: sequences of {work.sequence:,} tokens, products in {work.precision},"
-        f" {work.optimizer}\n\n{how}"
-    )
+    read = "images" if work.model.network.judges else f"sequences of {work.sequence:,} tokens"
+    return f"{work.name}: {read}, products in {work.precision}, {work.optimizer}\n\n{how}"
 
 
 def training_html(work: Training) -> str:

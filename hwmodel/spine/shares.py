@@ -38,7 +38,8 @@ _INNER: Final = ("mlp", "experts")
 class Sizes:
     """The numbers of a model that executions divide; experts 0 where it has none.
 
-    Key heads are 0 where a latent stands for them, which every device has whole.
+    Key heads are 0 where a latent stands for them, which every device has whole. `maps` says that
+    it is a network of maps, which replicas alone divide.
     """
 
     heads: int
@@ -48,6 +49,7 @@ class Sizes:
     intermediate: int
     experts: int = 0
     expert_intermediate: int = 0
+    maps: bool = False
 
     @classmethod
     def of(cls, network: Network) -> "Sizes":
@@ -59,10 +61,11 @@ class Sizes:
             heads=counted.get("num_attention_heads", 0),
             kv_heads=counted.get("num_key_value_heads", 0),
             layers=network.depth,
-            vocabulary=counted.get("vocab_size", 0),
+            vocabulary=counted.get("vocab_size", network.judges),
             intermediate=inner.get("mlp", 0),
             experts=max((w.copies for w in weights if w.part == "experts"), default=0),
             expert_intermediate=inner.get("experts", 0),
+            maps=network.judges > 0,
         )
 
 
@@ -130,7 +133,13 @@ def refusals(
         *_indivisible("tp", tp, whole, padded),
         *_stages(execution, sizes.layers, even=engine == "megatron" and not uneven),
     ]
-    if sizes.experts:
+    if sizes.maps:
+        found = [
+            f"{name}: expected 1, since replicas (dp) alone divide a network of maps; found {ways}"
+            for name in ("tp", "cp", "pp", "ep")
+            if (ways := getattr(execution, name)) > 1
+        ]
+    elif sizes.experts:
         found += _indivisible("ep", ep, "experts", sizes.experts)
         found += _indivisible("etp", etp, "experts' intermediate size", sizes.expert_intermediate)
     elif ep > 1:

@@ -25,7 +25,7 @@ from hwmodel.mappers.parallelism.space import divisors
 from hwmodel.quantity.errors import InputError
 from hwmodel.spine.execution import Execution
 from hwmodel.spine.shares import Sizes, refusals
-from hwmodel.systems.training.efficiency import Software, software
+from hwmodel.systems.training.efficiency import Software, named, software
 from hwmodel.systems.training.fabric import Fabric
 from hwmodel.systems.training.least import WHOLE, Launches
 from hwmodel.systems.training.memory import WEIGHT_BYTES, states
@@ -132,9 +132,9 @@ class Steps:
 
     def _paced_s(self, how: Execution, work: Training, machine: Hardware, joined: Fabric) -> float:
         """Of a micro-batch in all layers."""
-        runs = software(
-            how.zero, machine.name, machine.architecture, work.format, together=work.async_tp
-        )
+        name = named(how.zero, Sizes.of(self.network).maps)
+        on = machine.name, machine.architecture
+        runs = software(name, *on, work.format, together=work.async_tp)
         tokens = how.micro_batch * self.sequence // how.cp
         size = float(tokens * self.network.hidden * WEIGHT_BYTES)
         peak = float(machine.rate("matrix", work.precision))

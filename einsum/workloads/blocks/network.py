@@ -42,7 +42,8 @@ class Network:
     of the network is asked of it alone, but for the parameters. Where a config says so, `further`
     modules of the blocks `module` predict further tokens in training (`blocks.further`). One that
     `generates` makes tokens one by one; an encoder does not. A sequence that decodes `makes` so
-    many tokens in a step.
+    many tokens in a step. Of a network of maps the loss `judges` so many numbers of an image; of
+    others it is 0, and the head says how many of a token.
     """
 
     hidden: int
@@ -54,6 +55,7 @@ class Network:
     makes: int = 1
     further: int = 0
     module: tuple[Block, ...] = ()
+    judges: int = 0
 
     def __repr__(self) -> str:
         """Sizes, and the kinds of blocks of the commonest layers; `layers` has every field."""

@@ -12,6 +12,7 @@ from hwmodel.einsum.cascade import Cascade, Einsum
 from hwmodel.einsum.windows import pool, window
 from hwmodel.machines.gpu.libraries.library import Found
 from hwmodel.machines.gpu.schedules.convolution import ConvolutionProblem
+from hwmodel.machines.gpu.schedules.filter_gradient import FiltersProblem
 from hwmodel.machines.gpu.schedules.gemm import GemmProblem
 from hwmodel.machines.gpu.schedules.stencil import StencilProblem
 from hwmodel.quantity.arithmetic import ceil_div
@@ -30,6 +31,8 @@ def convolution(
     A window of one point that skips nothing, and of one phase, is a plain product: of all places
     where channels come last; image by image where they come first, if that leaves rows that a
     product's kernels copy.
+    Windows of what is no weight, of more points than places, make a gradient of filters: both maps
+    are read, and what they leave is small (`schedules/filter_gradient.py`).
     `takes` says where the library of products has a kernel for one, as it says of itself: elsewhere
     a window of one point stays a convolution, whose kernels pad what a product's refuse.
     """
@@ -78,6 +81,21 @@ def convolution(
     whole = _truth(once & (not found.skips) & (found.phases == 1))
     multiplied = _plain(product)
     plain = whole & copied & _truth(found.groups == 1) & _truth(takes(multiplied))
+    maps = cascade.tensors[found.kernel].role != "weight"
+    turned = _truth(found.taps > found.outputs) if maps else np.bool_(False)
+    filters = FiltersProblem(
+        channels=found.batch,
+        points=found.outputs,
+        filters=found.filters,
+        summed=found.channels * found.taps,
+        image_elements=found.image_elements,
+        groups=found.groups,
+        dtype_a=image,
+        dtype_b=weights,
+        dtype_out=stored,
+    )
+    if np.all(turned):
+        return [(turned, Found(einsum.name, "filters", filters, cascade))]
     return [
         (depthwise, Found(einsum.name, "stencil", stencil, cascade)),
         (plain, Found(einsum.name, "gemm", multiplied, cascade)),

@@ -17,7 +17,7 @@ from hwmodel.machines.gpu.libraries.shipped import SHIPPED
 from hwmodel.quantity.dtypes import base_of, dtype, structure_of
 from hwmodel.quantity.errors import CoverageError
 
-MULTIPLYING = ("gemm", "convolution", "grouped", "prefill", "decode", "backward")
+MULTIPLYING = ("gemm", "convolution", "filters", "grouped", "prefill", "decode", "backward")
 """Schedules that multiply matrices."""
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from hwmodel.einsum.workloads.blocks.block import Block
+from hwmodel.einsum.workloads.blocks.unit import Unit
 from hwmodel.einsum.workloads.training_step import Training
 from hwmodel.hardware.hardware import Hardware
 from hwmodel.machines.run import Run
@@ -21,6 +22,7 @@ from hwmodel.systems.training.efficiency import Software
 from hwmodel.systems.training.kernels import Prices, Seconds
 from hwmodel.systems.training.layers import Piece, loss, piece
 from hwmodel.systems.training.looked import Seen
+from hwmodel.systems.training.maps import piece_of_maps
 from hwmodel.systems.training.optimizers import Update
 
 ENDS = 2
@@ -106,7 +108,7 @@ def alone(
         key = (number, last, blocks is network.module, *fields(how, names))
         if key not in before.pieces:
             weights = () if number is None else (w for block in blocks for w in block.weights())
-            found = piece(blocks, work, how, layer=number, last=last, seen=before.seen)
+            found = piece_of(blocks, work, how, layer=number, last=last, seen=before.seen)
             before.pieces[key] = adapters.changed(found, work, weights, how.tp)
         return before.pieces[key]
 
@@ -128,6 +130,15 @@ def alone(
     seconds, run = kernels.timed(asked, machine, kernel, runs, before.prices)
     own, more = seconds[: len(pieces)], seconds[len(pieces) :]
     return Alone(pieces, often, modules, own, updates, more, run)
+
+
+def piece_of(blocks: Sequence[Block], work: Training, how: Execution, **options: Any) -> Piece:
+    """Blocks of tokens, or a unit of a network of maps, as a piece."""
+    unit = blocks[0] if blocks else None
+    if not isinstance(unit, Unit):
+        return piece(blocks, work, how, **options)
+    every = (each for group in work.model.network.layers for each in group.blocks)
+    return piece_of_maps(unit, [each for each in every if isinstance(each, Unit)], work, how)
 
 
 def _mixed(blocks: Sequence[Block]) -> bool:

@@ -4,6 +4,7 @@ dp             what is left of the devices, where these are said
 cp             1; where that leaves more replicas than there are micro-batches, so many devices
                share each sequence that every replica has one
 global_batch   a micro-batch for each replica and stage of its pipeline
+micro_batch    1; of images all that a replica has, since norms are of a batch
 """
 
 from collections.abc import Mapping
@@ -37,6 +38,10 @@ def execution(work: Training, machine: Hardware) -> Execution:
         replicas = total // width
         shared = 1 if "cp" in given else _shared(given, replicas)
         given |= {"dp": replicas // shared} | ({"cp": shared} if shared > 1 else {})
+    if Sizes.of(work.model.network).maps and given.get("micro_batch") is None:
+        replicas, batch = int(given.get("dp", 1)), given.get("global_batch")
+        if batch is not None and batch % replicas == 0:
+            given["micro_batch"] = batch // replicas
     how = Execution.of(given, where="training")
     if total is not None and how.devices != total:
         raise InputError(

@@ -96,6 +96,11 @@ LIBRARIES: Mapping[str, Mapping[str, str]] = {
 }
 """Software -> library of attention by generation of GPUs; elsewhere FlashAttention-2."""
 
+MAPS = "maps"
+"""What runs a network of maps: torch, one kernel after the other, channels last."""
+TOLD = {MAPS: "networks of maps"}
+"""Software -> for people."""
+
 LAUNCH_S: Mapping[str, Mapping[str, float]] = {
     "fsdp": {},
     "megatron": {"hopper": 180e-6, "blackwell": 130e-6},
@@ -133,9 +138,9 @@ class Software:
     """Whether tp's exchanges run part by part beside parts of their products."""
 
 
-def named(zero: int) -> str:
-    """Whose numbers hold for a stage of ZeRO."""
-    return "fsdp" if zero >= 2 else "megatron"
+def named(zero: int, maps: bool = False) -> str:
+    """Whose numbers hold for a stage of ZeRO, or a network of maps."""
+    return MAPS if maps else "fsdp" if zero >= 2 else "megatron"
 
 
 def nearest(found: Mapping[Key, float], key: Key, generation: str | None) -> Key | None:
@@ -157,12 +162,11 @@ def nearest(found: Mapping[Key, float], key: Key, generation: str | None) -> Key
 
 
 def software(
-    zero: int, device: str, generation: str | None, precision: str, *, together: bool = False
+    name: str, device: str, generation: str | None, precision: str, *, together: bool = False
 ) -> Software:
     """What runs a step on a device in a format; `together`: tp's exchanges beside products."""
-    name = named(zero)
-    library = LIBRARIES[name].get(generation or "", "flash-attention-2")
-    what = f"{name} on {device} in {precision}"
+    library = LIBRARIES.get(name, {}).get(generation or "", "flash-attention-2")
+    what = f"{TOLD.get(name, name)} on {device} in {precision}"
     found = FITTED.get((name, device, precision))
     told = f"training: kernels as {what}, fitted to published steps"
     if found is None:
@@ -171,8 +175,8 @@ def software(
         if near is not None:
             found = FITTED[near]
             told = f"training: no published step was fitted of {what}; as on {near[1]} in {near[2]}"
-    share, exposed = found or 1.0, EXPOSED[name].get(generation or "", 1.0)
+    share, exposed = found or 1.0, EXPOSED.get(name, {}).get(generation or "", 1.0)
     interval = UNKNOWN if found is None else INTERVALS[name]
-    launch_s = LAUNCH_S[name].get(generation or "", 0.0)
+    launch_s = LAUNCH_S.get(name, {}).get(generation or "", 0.0)
     parted = together and name == "fsdp"
     return Software(share, ATTENTION[library], library, exposed, told, launch_s, interval, parted)

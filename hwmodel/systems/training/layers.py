@@ -16,8 +16,8 @@ are the tensors that its gradients read, in bytes of 16-bit activations:
                  (torchtitan's policy for each operation, pytorch/torchtitan)
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from hwmodel.einsum.attention_shape import AttentionShape, attention
@@ -83,6 +83,19 @@ class Kernel:
         return float(max(1.0, self.times) * (1 + EXPERT_LAUNCHES * (each - 1)))
 
 
+@dataclass(frozen=True)
+class Left:
+    """What a piece keeps from the forward pass to the backward in one way to do so.
+
+    `beside_bytes` is what its backward pass holds at a time on top of what all pieces keep, and
+    `again` whether it is computed again before that.
+    """
+
+    kept_bytes: float
+    beside_bytes: float
+    again: bool
+
+
 @dataclass(frozen=True, eq=False)
 class Piece:
     """One layer, or one end of the network, on one device, for one micro-batch.
@@ -105,6 +118,7 @@ class Piece:
         least_flops: the same of those pairs alone that masks leave, or fewer.
         dense, experts: parameters held on this device, which are trained; `frozen` are not, and
             count as numbers in 16 bits of as many bytes.
+        left: what it keeps, by what is computed again, where that is known of all pieces together.
     """
 
     kernels: tuple[Kernel, ...]
@@ -124,6 +138,7 @@ class Piece:
     dense: float
     experts: float
     frozen: float = 0.0
+    left: Mapping[str, Left] = field(default_factory=lambda: {})
 
 
 def piece(
@@ -277,8 +292,9 @@ def left_out(network: Network) -> tuple[str, ...]:
     if not any(isinstance(block, Convolution) and block.folded for block in every):
         return ()
     return (
-        "training: convolutions are products of their windows, with batch norms folded in: a step's"
-        " norms are left out, and what layers keep is counted window by window",
+        "training: convolutions of a config are products of their windows, batch norms folded in: a"
+        " step's norms are left out, and what layers keep is counted window by window; networks by"
+        " name, such as config=resnet50, have both",
     )
 
 

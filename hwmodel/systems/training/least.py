@@ -22,9 +22,8 @@ from hwmodel.spine.execution import Execution
 from hwmodel.spine.shares import Sizes
 from hwmodel.systems.pipelines.turns import Turns
 from hwmodel.systems.training import passes
-from hwmodel.systems.training.alone import Known
+from hwmodel.systems.training.alone import Known, piece_of
 from hwmodel.systems.training.fabric import Fabric
-from hwmodel.systems.training.layers import piece
 from hwmodel.systems.training.made import Made, always, cut
 from hwmodel.systems.training.memory import WEIGHT_BYTES
 from hwmodel.systems.training.stages import Stage, each_once, ended, transfer_s
@@ -174,5 +173,5 @@ def _launches(work: Training, how: Execution) -> float:
     return sum(
         len(group.numbers) * each.launches
         for group in work.model.network.layers
-        for each in piece(group.blocks, work, how, layer=group.numbers[0]).kernels
+        for each in piece_of(group.blocks, work, how, layer=group.numbers[0]).kernels
     )

@@ -19,10 +19,11 @@ from hwmodel.systems.pipelines.named import layout_of
 from hwmodel.systems.pipelines.schedule import Layout
 from hwmodel.systems.training import optimizers, passes
 from hwmodel.systems.training.alone import ENDS, Alone, Known, remembered, shared
-from hwmodel.systems.training.efficiency import Software, software
+from hwmodel.systems.training.efficiency import Software, named, software
 from hwmodel.systems.training.fabric import Fabric
 from hwmodel.systems.training.hosted import tensors
 from hwmodel.systems.training.layers import BACKWARD, WIDEST, left_out
+from hwmodel.systems.training.maps import check_maps
 from hwmodel.systems.training.memory import States, frozen, moving, states
 from hwmodel.systems.training.stages import Stage, beside_modules, chain, end, layer, summed
 
@@ -102,6 +103,7 @@ def cut(
     known: Known,
 ) -> Cut:
     """The stages of a legal execution; `InputError` with the reasons where it is none."""
+    check_maps(work, how)
     divided = share(how, Sizes.of(work.model.network))
     found = made(work, how, machine, joined, kernel, given, known)
     layout = layout_of(how.pipeline, how.pp, how.vp) if how.pp > 1 else layout_of("1f1b", 1)
@@ -206,9 +208,9 @@ def _wide(found: Alone) -> tuple[str, ...]:
 
 
 def _runs(work: Training, how: Execution, machine: Hardware, given: float | None) -> Software:
-    runs = software(
-        how.zero, machine.name, machine.architecture, work.format, together=work.async_tp
-    )
+    name = named(how.zero, Sizes.of(work.model.network).maps)
+    on = machine.name, machine.architecture
+    runs = software(name, *on, work.format, together=work.async_tp)
     return runs if given is None else replace(runs, share=given, source=f"training: share {given}")
 
 

@@ -12,7 +12,7 @@ from hwmodel.spine.execution import Execution
 from hwmodel.systems.training.efficiency import Software
 from hwmodel.systems.training.fabric import Fabric
 from hwmodel.systems.training.kernels import Seconds, added
-from hwmodel.systems.training.layers import Piece
+from hwmodel.systems.training.layers import Left, Piece
 from hwmodel.systems.training.memory import WEIGHT_BYTES, moved_bytes, update_bytes
 
 Found = TypeVar("Found")
@@ -95,12 +95,12 @@ def layer(
         ]
         forward_s = max(forward_s, launches[0])
         inputs_s = max(inputs_s, launches[1] - weights)
-    whole = how.recompute in ("full", "reversible")
-    if whole and each.kept_bytes > each.input_bytes and each.dense:
-        again_s, busy = forward_s, (*busy, took.forward_busy_s)
-        inputs_s += again_s
-        again_bytes = each.kept_bytes
-        kept = each.input_bytes if how.recompute == "full" else 0.0
+    left = _left(each, how.recompute)
+    if left is not None:
+        kept, again_bytes = left.kept_bytes, left.beside_bytes
+        if left.again:
+            again_s, busy = forward_s, (*busy, took.forward_busy_s)
+            inputs_s += again_s
     elif how.recompute == "selective":
         again_s = took.again_s + (share * gathered if how.zero == 3 else 0.0)
         inputs_s += again_s
@@ -137,6 +137,16 @@ def layer(
         sent_bytes=2 * sum(each.reduced_bytes) * (how.tp - 1) / how.tp,
         busy_s=added(busy),
     )
+
+
+def _left(each: Piece, recompute: str) -> Left | None:
+    """What a piece keeps where that is all, or it is computed again as a whole."""
+    if each.left:
+        return each.left[recompute]
+    whole = recompute in ("full", "reversible")
+    if not whole or each.kept_bytes <= each.input_bytes or not each.dense:
+        return None
+    return Left(each.input_bytes if recompute == "full" else 0.0, each.kept_bytes, again=True)
 
 
 def _sums_s(

@@ -216,6 +216,7 @@ def trained(
         kept_by_stage=tuple(stage.kept_bytes + stage.ends_bytes for stage in parts.stages),
         states_by_rank=tuple(each.states.total_bytes for each in held),
         interval=parts.made.interval,
+        samples="images" if work.model.network.judges else "tokens",
         hosted=away,
     )
 

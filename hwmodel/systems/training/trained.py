@@ -63,6 +63,7 @@ class Trained(Shown):
         load: share of the batch that each replica computes: more than one of them with a coding.
         optimizer_flops: of the optimiser's products, over all stages of one replica's tp ranks'
             first device; optimizer_sent_bytes: of factors that replicas sum, in a step on average.
+        samples: what is counted a second: tokens, or images of a network of maps.
         goodput: share of a run's time that counts, between failures of devices.
         hosted: what its host does and keeps, where a part of the step lies there.
     """
@@ -104,6 +105,7 @@ class Trained(Shown):
     optimizer_flops: float = 0.0
     optimizer_sent_bytes: float = 0.0
     goodput: float = 1.0
+    samples: str = "tokens"
     serving: None = None
     stores: tuple[Any, ...] = ()
 

@@ -37,7 +37,8 @@ def test_published_parameters_and_operations(name: str, millions: float, gmacs: 
 def test_every_variant_can_be_made() -> None:
     for name in variants():
         last = network(name, None, 1.0, 7).layers[-1]
-        assert (last.kind, last.filters) == ("linear", 7), name
+        if not name.startswith("unet"):  # which have a class for each place
+            assert (last.kind, last.filters) == ("linear", 7), name
 
 
 def test_a_vision_transformer_attends_over_all_places_and_a_token() -> None:

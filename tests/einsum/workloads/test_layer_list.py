@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 import yaml
 
+from hwmodel.einsum.counts import flops
 from hwmodel.einsum.workloads.cnn import cnn, network
 from hwmodel.einsum.workloads.layer import Network
 from hwmodel.quantity.errors import InputError, UnknownNameError
@@ -88,9 +89,12 @@ def test_a_list_is_a_workload_like_any_network(tmp_path: Path) -> None:
     ("layer", "said"),
     [
         ({"kind": "magic"}, "layers.1.kind: Input should be"),
-        ({"kind": "conv"}, "layers.1: expected filters of conv and linear alone"),
-        ({"kind": "mean", "filters": 3}, "layers.1: expected filters of conv and linear alone"),
-        ({"kind": "add"}, "'with' of add and multiply alone; found a add"),
+        ({"kind": "conv"}, "layers.1: expected filters of conv, transposed and linear"),
+        (
+            {"kind": "mean", "filters": 3},
+            "layers.1: expected filters of conv, transposed and linear",
+        ),
+        ({"kind": "add"}, "'with' of add, multiply, scale, concat alone; found a add"),
         ({"kind": "conv", "filters": 0}, "layers.1.filters"),
         ({"kind": "conv", "filters": 3, "wide": 1}, "layers.1.wide: Extra inputs"),
         ({"kind": "conv", "filters": 3, "times": 10**6}, "layers: expected"),
@@ -103,7 +107,7 @@ def test_a_bad_layer_is_named(tmp_path: Path, layer: dict[str, Any], said: str) 
 
 
 def test_maps_of_other_shapes_are_not_added(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="expected maps of one shape, found 4 x 4 x 4"):
+    with pytest.raises(InputError, match="found 1 x 4 x 4 x 4 and 1 x 8 x 8 x 4"):
         listed(
             *(tmp_path, {"kind": "conv", "filters": 4, "name": "a"}),
             *({"kind": "conv", "filters": 4, "stride": 2}, {"kind": "add", "with": "a"}),
@@ -118,3 +122,26 @@ def test_names_that_no_layer_has_are_refused(tmp_path: Path) -> None:
 def test_a_file_says_its_own_width(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="width is the file's"):
         network(written(tmp_path, SIMPLENET), None, 0.5, None)
+
+
+def test_a_volume_is_enlarged_and_joined(tmp_path: Path) -> None:
+    """Of 8 x 6 x 4 places; windows are as deep as they are wide."""
+    layers: list[dict[str, Any]] = [
+        {"kind": "conv", "filters": 8, "kernel": 3, "name": "whole"},
+        {"kind": "maximum", "kernel": 2, "stride": 2},
+        {"kind": "transposed", "filters": 4, "kernel": 2, "stride": 2},
+        {"kind": "concat", "with": "whole"},
+        {"kind": "groupnorm", "groups": 4},
+        {"kind": "half"},
+    ]
+    path = written(tmp_path, {"resolution": [8, 6, 4], "channels": 2, "layers": layers})
+    made = network(path, None, 1.0, None)
+    shapes = [(e.out_depth, e.out_height, e.out_width, e.filters) for e in made.layers]
+    sides, halved = (8, 6, 4), (4, 3, 2)
+    assert shapes == [
+        *((*sides, 8), (*halved, 8), (*sides, 4), (*sides, 12), (*sides, 12), (*sides, 6))
+    ]
+    assert made.weights == 27 * 2 * 8 + 8 * 8 * 4
+    assert made.macs == 192 * 27 * 2 * 8 + 24 * 8 * 8 * 4
+    counted = [flops(made.layers[at].cascade("bf16")) for at in (0, 2)]
+    assert counted == [2 * 192 * 27 * 2 * 8, 2 * 24 * 8 * 8 * 4]

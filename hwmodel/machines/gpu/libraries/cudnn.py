@@ -33,6 +33,7 @@ from hwmodel.machines.gpu.schedules import (
     cublas,
     cudnn,
     cudnn_convolution,
+    filter_gradient,
     pair_tiles,
     warp_tiles,
 )
@@ -93,6 +94,13 @@ CONVOLUTION = priors(
     """
 )
 """Its other rates are those of products, with a prior's interval at any size."""
+FILTERS = priors(
+    """
+    matrix = 0.6 in 0.2 .. 1: share of the datasheet's matrix rate, addresses of windows computed on
+        the way, both operands turned
+    """
+)
+"""The same of gradients of filters."""
 
 FORMATS = {"bf16": NVIDIA, "fp16": NVIDIA, "fp8": ("hopper", "blackwell")}
 MULTIPLES = {name: {"head_dim": 8} for name in ("bf16", "fp16")} | {"fp8": {"head_dim": 16}}
@@ -112,13 +120,17 @@ LIBRARY = Library(
             attention_backward.activity, attention_backward.CUDNN, attention_backward.resolved
         ),
         "convolution": Launch(convolution.activity, cublas.menu(), convolution.resolved),
+        "filters": Launch(filter_gradient.activity, cublas.menu(), filter_gradient.resolved),
     },
     apart={
         **{
             each: {
                 "convolution": Launch(
                     convolution.activity, warp_tiles.MENU, convolution.resolved_by_warp
-                )
+                ),
+                "filters": Launch(
+                    filter_gradient.activity, warp_tiles.MENU, filter_gradient.resolved_by_warp
+                ),
             }
             for each in BY_WARP
         },
@@ -130,7 +142,10 @@ LIBRARY = Library(
         "blackwell": {
             "convolution": Launch(
                 convolution.activity, pair_tiles.MENU, convolution.resolved_by_pair
-            )
+            ),
+            "filters": Launch(
+                filter_gradient.activity, pair_tiles.MENU, filter_gradient.resolved_by_pair
+            ),
         },
     },
     support=(
@@ -150,7 +165,7 @@ LIBRARY = Library(
             multiples=MULTIPLES,
         ),
         Support(
-            ("convolution",),
+            ("convolution", "filters"),
             {**HALVES, **WORDS, "int8": SINCE_AMPERE},
             "cuDNN documentation, Convolutions (recalled); channels are padded, not refused",
             elsewhere=dict.fromkeys(AMD, "MIOpen"),
@@ -161,8 +176,9 @@ LIBRARY = Library(
         "decode": DECODE,
         "backward": BACKWARD,
         "convolution": CONVOLUTION,
+        "filters": FILTERS,
     },
-    borrows={"convolution": "gemm:cublas"},
+    borrows={"convolution": "gemm:cublas", "filters": "gemm:cublas"},
     on={"prefill": {"blackwell": ("cudnn:tensor-memory",)}},
     costed_as={
         each: f"cudnn on {each}: its kernels on Hopper are costed; its interval is widened"

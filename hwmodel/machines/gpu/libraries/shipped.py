@@ -85,11 +85,11 @@ DEFAULT = SHIPPED["torch"]
 
 FAMILIES: Mapping[str, tuple[str, ...]] = {
     "attention": ("prefill", "decode", "backward"),
+    "convolution": ("convolution", "filters"),
     **{
         name: (name,)
         for name in (
             "gemm",
-            "convolution",
             "stencil",
             "pool",
             "scatter",

@@ -145,6 +145,7 @@ LIBRARY = Library(
     },
     calls={
         "convolution": "cudnn",
+        "filters": "cudnn",
         "gemm": "cublas",
         "prefill": "flash-attention-2",
         "decode": "flash-attention-2",

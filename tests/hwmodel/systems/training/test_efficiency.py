@@ -29,11 +29,11 @@ def test_the_same_format_of_a_generation_comes_before_others_of_the_device(
 
 
 def test_an_answer_says_whose_number_it_takes() -> None:
-    fitted = software(1, "h100", "hopper", "fp8")
-    other = software(1, "h200", "hopper", "fp8")
+    fitted = software("megatron", "h100", "hopper", "fp8")
+    other = software("megatron", "h200", "hopper", "fp8")
     assert other.share == fitted.share
     assert "as on h100 in fp8" in other.source
-    assert software(1, "a100", "ampere", "bf16").share == 1.0
-    assert software(3, "h100", "hopper", "bf16", together=True).together
-    assert not software(1, "h100", "hopper", "bf16", together=True).together
-    assert software(3, "h100", "hopper", "bf16").exposed == 1
+    assert software("megatron", "a100", "ampere", "bf16").share == 1.0
+    assert software("fsdp", "h100", "hopper", "bf16", together=True).together
+    assert not software("megatron", "h100", "hopper", "bf16", together=True).together
+    assert software("fsdp", "h100", "hopper", "bf16").exposed == 1

@@ -68,18 +68,24 @@ GROUPED = priors(
     matrix = 0.85 in 0.3 .. 1: share of the datasheet's matrix rate that a full tile reaches
     dram = 0.97 in 0.7 .. 1: share of the datasheet's DRAM bandwidth, what overlaps badly apart
         (sharpness)
-    store = 0.9 in 0.1 .. 1: share of the port at which a block brings its sums into rows and writes
+    port = 0.9 in 0.5 .. 1: share of a processor's port at which slices arrive
+    store = 0.7 in 0.1 .. 1: share of the port at which a block brings its sums into rows and writes
         them
-    l2 = 4 in 4 .. 4: share of the catalogue's L2 bandwidth, as of gemm:triton
-    slice = 3000 in 200 .. 6000: clocks from the request of a slice of K to its arrival from a busy
-        DRAM
-    launch = 1 in 0.3 .. 5: one kernel to the next in a graph, descriptors fetched, in graph
+    l2 = 1.5 in 1.5 .. 1.5: multiple of the catalogue's L2 bandwidth, as of gemm:triton
+    slice = 1300 in 200 .. 6000: clocks from the request of a slice of K to the first of its bytes
+        from the DRAM
+    copy = 0.18 in 0.18 .. 0.18: share of 32 loads of single elements a clock and processor, as of
+        gemm:triton
+    launch = 1.4 in 0.3 .. 5: one kernel to the next in a graph, descriptors fetched, in graph
         launches of the device
     fill = 0 in 0 .. 0: start and end of a block, in DRAM latencies: within its scan
-    scan = 0.4 in 0 .. 4: a block's search for its member in the table of ends, in DRAM latencies
+    scan = 0.2 in 0 .. 4: a block's search for its member in the table of ends, in DRAM latencies
+    step = 0.9 in 0.9 .. 0.9: wait for a slice of single elements, as of gemm:triton
+    landing = 100 in 100 .. 100: multiple of shared memory's bandwidth at which bulk copies land
+        beside reads, which do not wait for them
     sharpness = 2 in 1.3 .. 8: exponent of the norm that overlaps waves of blocks with the DRAM
-    inner = 4 in 4 .. 4: exponent of the norm that overlaps the slices, products and stores of
-        blocks on one processor
+    inner = 6 in 6 .. 6: exponent of the norm that overlaps the slices, products and stores of
+        blocks on one processor, as of gemm:triton
     """
 )
 PREFILL = priors(

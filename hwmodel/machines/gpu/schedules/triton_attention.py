@@ -32,6 +32,13 @@ from hwmodel.machines.gpu.schedules.attention import (
     steps,
 )
 from hwmodel.machines.gpu.schedules.stream_k import BLOCKS_PER_PROCESSOR, MOST_BLOCKS_PER_OUTPUT
+from hwmodel.machines.gpu.schedules.triton_gemm import (
+    PROCESSOR_SHARED_BYTES,
+    REGISTER_FILE,
+    REGISTERS,
+    RESERVED_BYTES,
+    WARP_THREADS,
+)
 from hwmodel.quantity.arithmetic import ceil_div, floor_div, least, most, where
 from hwmodel.quantity.dtypes import bytes_of
 from hwmodel.quantity.units import Amount
@@ -47,6 +54,9 @@ block were all alike, but the long ones last)."""
 
 CHUNK = 16
 """Parts that a block of the combining kernel holds at once."""
+SCORE_REGISTERS, OTHERS = 1.5, 40
+"""Registers of a thread for each of its scores, fp32 and narrowed, and beside these and its outputs
+(as Triton 3.6 and its ptxas report for sm_90a, rounded)."""
 COMBINERS = 16
 """Such blocks of 4 warps on one processor."""
 
@@ -65,7 +75,7 @@ def power_of_two(size: Amount) -> Amount:
 
 def prefill(problem: AttentionProblem, tile: AttentionTile, limits: Limits) -> Activity:
     """Many queries: launch, and waves of blocks over the DRAM stream; heads never share a block."""
-    tile = replace(tile, packed=0)
+    tile = replace(tile, packed=0, resident=resident(problem, tile))
     _, blocks, columns = row_blocks(problem, tile)
     each = steps(problem, tile)
     tiles = columns * blocks
@@ -104,6 +114,18 @@ def prefill(problem: AttentionProblem, tile: AttentionTile, limits: Limits) -> A
     return Serial((Work(slots={"launch": 1}), Overlap((waves, stream))))
 
 
+def resident(problem: AttentionProblem, tile: AttentionTile) -> Amount:
+    """Blocks that a processor holds: by their registers, and by their rows of Q and staged keys."""
+    wide, value_wide = power_of_two(problem.head_dim), power_of_two(problem.value_dim)
+    threads = WARP_THREADS * tile.warps
+    sums = tile.block_q * (SCORE_REGISTERS * tile.block_k + value_wide) / threads
+    registers = least((REGISTERS + 1, 8 * ceil_div(sums + OTHERS, 8)))
+    stored = tile.stages * tile.block_k * (wide + value_wide) * bytes_of(problem.kv_dtype)
+    shared = tile.block_q * wide * bytes_of(problem.dtype) + stored + 2 * RESERVED_BYTES
+    by_shared = floor_div(PROCESSOR_SHARED_BYTES, shared)
+    return most((1, least((floor_div(REGISTER_FILE, registers * threads), by_shared))))
+
+
 def thinning(turns: Amount, resident: Amount) -> Amount:
     """Turns of blocks that outlast their neighbours: from `resident` on a processor down to one."""
     return turns * (1 + 1 / resident) / 2
@@ -122,6 +144,7 @@ def _rows_of_queries(
     lanes = (VECTOR_PER_SCORE * score + tile.block_q * value_wide) * each.mean
     lanes = LANE_FLOP * (lanes + tile.masking * score * each.masked)
     alone = 2 / (1 + most((1, resident)))
+    ahead = each.mean / most((1, tile.stages - 1))
 
     def softmax(part: Amount) -> Work:
         return Work(
@@ -138,12 +161,12 @@ def _rows_of_queries(
         read={
             "l2": loaded * each.mean,
             "port": loaded * each.mean,
-            "pipeline": (1 - alone) * each.mean / most((1, resident)),
+            "pipeline": (1 - alone) * ahead / most((1, resident)),
         },
         written={"shared": loaded * each.mean},
         live={"processors": 1 / resident},
     )
-    turns = (product(alone), softmax(alone), Work(read={"pipeline": alone * each.mean / resident}))
+    turns = (product(alone), softmax(alone), Work(read={"pipeline": alone * ahead / resident}))
     together = Overlap((product(1 - alone), softmax(1 - alone)))
     ends = Work(
         read={"port": rows / blocks * problem.head_dim * bytes_of(problem.dtype)},

@@ -117,10 +117,9 @@ def activity(problem: GemmProblem, tile: GemmTile, limits: Limits) -> Activity:
     spill = singles * spilled_registers(tile) * REGISTER_BYTES * WARP_THREADS * tile.warps
     spills = spills_bytes(problem, tile, spill, slots, limits)
     operands = operands_bytes(problem, tile, slots, limits)
-    beyond = tile.block_m - problem.M / rows + tile.block_n - problem.N / columns
-    zeros = (1 - singles) * beyond * slices * tile.block_k * element
+    zeros = beyond(problem, tile, problem.M / rows)
     stream = Work(
-        read={"dram": (operands + spills) / blocks, "l2": BEYOND * zeros},
+        read={"dram": (operands + spills) / blocks, "l2": slices * zeros},
         written={
             "dram": (where(tile.split > 1, parts, written) + spills) / blocks,
             "l2": partial / blocks,
@@ -138,23 +137,33 @@ def activity(problem: GemmProblem, tile: GemmTile, limits: Limits) -> Activity:
         slots={"reduction": split, "split": split * tile.split},
     )
     begun = Work(read={"pipeline": tile.persistent * limits.processors}, slots={"launch": 1})
-    body = _waves(problem, tile, (rows, columns, blocks, slices), stream, limits)
+    body = waves(problem, tile, (rows, columns, blocks, slices), stream, problem.M / rows, limits)
     return Serial((begun, body, Waves(idle, slots, empty), reduction))
 
 
-def _waves(
+def beyond(problem: GemmProblem, tile: GemmTile, loaded: Amount) -> Amount:
+    """What the L2 serves of zeros for a slice, in bytes: a block loads `loaded` rows of A."""
+    element = element_bytes(problem.dtype_a)
+    columns = problem.N / ceil_div(problem.N, tile.block_n)
+    rows = tile.block_m - loaded + tile.block_n - columns
+    return BEYOND * where(bulk(problem.K, element), rows * tile.block_k * element, 0.0)
+
+
+def waves(
     problem: GemmProblem,
     tile: GemmTile,
     grid: tuple[Amount, Amount, Amount, Amount],
     stream: Work,
+    loaded: Amount,
     limits: Limits,
 ) -> Activity:
     """Whole waves of blocks with their shares of the DRAM's stream, and the blocks left over.
 
-    `grid` is (blocks along M, along N, all that have work, slices of each), `stream` one's share.
+    `grid` is (blocks along M, along N, all that have work, slices of each), `stream` one's share,
+    `loaded` the rows of A that it loads.
     """
     rows, columns, blocks, slices = grid
-    sides = problem.M / rows + problem.N / columns
+    sides = loaded + problem.N / columns
     staged = sides * slices * tile.block_k * element_bytes(problem.dtype_a)
     stored = stored_bytes(problem, tile, rows)
     trip = latency(HIT, stream, staged)

@@ -1,15 +1,19 @@
-"""Schedule of our grouped product in Triton, and of others' like it: each member's own rows.
+"""Schedules of grouped products in Triton, each member's own rows: ours, and others' like it.
 
-Every block first finds its member. All stages but one are on their way while a slice is multiplied,
-so that a block waits one latency for its first slices and another each time it has used them up;
-blocks that share a processor hide that from one another, and those beyond whole waves have fewer
-neighbours. Registers, shared bytes and stores are those of `triton_gemm`.
+Every block first finds its member. Ours walks slices as `triton_gemm` says. It copies whole tiles
+in bulk: rows of the members that follow, which nobody needs, and zeros beyond the last of all.
+
+Others gather rows, and load none but their own. All stages but one are on their way while a slice
+is multiplied, so that a block waits one latency for its first slices and another each time it has
+used them up; blocks that share a processor hide that from one another, and those beyond whole waves
+have fewer neighbours. Registers, shared bytes and stores are those of `triton_gemm`.
 """
 
 from dataclasses import replace
 
 from hwmodel.einsum.distribution import expected_tiles
 from hwmodel.hardware.hardware import Limits
+from hwmodel.machines.gpu.schedules import triton_gemm
 from hwmodel.machines.gpu.schedules.gemm import (
     WARPGROUP_ROWS,
     GemmProblem,
@@ -20,6 +24,7 @@ from hwmodel.machines.gpu.schedules.gemm import (
 from hwmodel.machines.gpu.schedules.triton_gemm import (
     CONVERTED,
     activity,
+    beyond,
     bulk,
     in_waves,
     latency,
@@ -124,25 +129,59 @@ def _block(
     return Overlap((mine, Serial((work(1 - own, 0.0), end(1 - own))), held))
 
 
-def grouped(problem: GemmProblem, tile: GemmTile, limits: Limits) -> Activity:
-    """One product of each member's rows; the grid holds the most row blocks that could be needed.
-
-    Every block first finds its member by a scan of where members end; those beyond the last return.
-    """
-    routing = problem.routing
-    if routing is None:
+def described(problem: GemmProblem, tile: GemmTile, limits: Limits) -> Activity:
+    """Ours: one product of each member's rows, copied with the rows that follow."""
+    if problem.routing is None:
         return activity(problem, tile, limits)
-    rows = expected_tiles(routing, problem.members, tile.block_m)
-    columns = ceil_div(problem.N, tile.block_n)
-    launched = floor_div(problem.M, tile.block_m) + least((problem.members, problem.M))
+    rows, columns, scans, moved = _members(problem, tile, limits)
+    slices = ceil_div(problem.K, tile.block_k)
     blocks = rows * columns
-    held = resident(problem, tile)
-    slots = limits.processors * held
-    read, written = dram_bytes(problem, replace(tile, resident=held), limits)
+    loaded = rows_following(problem.M, problem.M / rows, tile)
+    stream = Work(
+        read={"dram": moved[0] / blocks, "l2": slices * beyond(problem, tile, loaded)},
+        written={"dram": moved[1] / blocks},
+    )
+    grid = (rows, columns, blocks, slices)
+    body = triton_gemm.waves(problem, tile, grid, stream, loaded, limits)
+    return Serial((Work(slots={"launch": 1}), scans, body))
+
+
+def rows_following(every: Amount, own: Amount, tile: GemmTile) -> Amount:
+    """Rows that a tile finds from where it starts, `own` at least, at any of `every` with one odds.
+
+    >>> rows_following(1024, 8, GemmTile(128, 128)), rows_following(36, 1, GemmTile(128, 128))
+    (120.0, 18.0)
+    """
+    full = tile.block_m * (1 - tile.block_m / (2 * every))
+    return most((own, where(every >= tile.block_m, full, every / 2)))
+
+
+def grouped(problem: GemmProblem, tile: GemmTile, limits: Limits) -> Activity:
+    """Others': one product of each member's rows, gathered."""
+    if problem.routing is None:
+        return activity(problem, tile, limits)
+    rows, columns, scans, (read, written) = _members(problem, tile, limits)
+    blocks = rows * columns
     stream = Work(read={"dram": read / blocks}, written={"dram": written / blocks})
     slices = ceil_div(problem.K, tile.block_k)
-    idle = most((0, (launched - rows) * columns))
-    turns = ceil_div(blocks, slots)
-    scans = Work(slots={"scan": turns + idle / slots})
     body = waves(problem, tile, rows, blocks, slices, stream, limits)
     return Serial((Work(slots={"launch": 1}), scans, body))
+
+
+def _members(
+    problem: GemmProblem, tile: GemmTile, limits: Limits
+) -> tuple[Amount, Amount, Work, tuple[Amount, Amount]]:
+    """(blocks along M, along N, scans, (bytes read, written) at the DRAM) of a routed product.
+
+    The grid holds the most row blocks that could be needed. Every block first finds its member by a
+    scan of where members end; those beyond the last return.
+    """
+    routing = problem.routing
+    rows = expected_tiles(routing, problem.members, tile.block_m) if routing else 0
+    columns = ceil_div(problem.N, tile.block_n)
+    launched = floor_div(problem.M, tile.block_m) + least((problem.members, problem.M))
+    held = resident(problem, tile)
+    slots = limits.processors * held
+    idle = most((0, (launched - rows) * columns))
+    scans = Work(slots={"scan": ceil_div(rows * columns, slots) + idle / slots})
+    return rows, columns, scans, dram_bytes(problem, replace(tile, resident=held), limits)

@@ -92,7 +92,7 @@ def rows(tile: RowTile, problem: RowProblem, limits: Limits) -> RowTile:
 
 LAUNCHES: dict[str, tuple[Callable[[Any, Any, Limits], Activity], Sequence[Any], Any]] = {
     "gemm": (triton_gemm.activity, (GemmTile(128, 128),), gemm),
-    "grouped": (triton_grouped.grouped, (GemmTile(128, 128),), grouped),
+    "grouped": (triton_grouped.described, (GemmTile(128, 128),), grouped),
     "prefill": (triton_attention.prefill, (AttentionTile(128, 128),), prefill),
     "decode": (triton_attention.decode, (AttentionTile(16, 64),), decode),
     "rows": (rows_schedule.activity, (RowTile(),), rows),

@@ -129,3 +129,11 @@ def test_keys_and_values_pass_the_port_once_a_step_and_queries_once_a_block(resi
     found = totals(triton_attention.prefill(attend(3, 1024, 4096, causal=False), tile, LIMITS))
     walked, queries = 24 * 8 * 4096 * 256 * 2, 24 * 1024 * 128 * 2
     assert found.read["port"] == pytest.approx(walked + queries)
+
+
+@pytest.mark.parametrize("head_dim", [64, 128, 256])
+def test_blocks_on_a_processor_are_those_that_the_compiler_leaves_room_for(head_dim: int) -> None:
+    """Menus' residence was read off what Triton 3.6 and its ptxas report for sm_90a."""
+    problem = AttentionProblem(1, 8, 8, 4096, 4096, head_dim, head_dim)
+    for tile in prefill_tiles(head_dim):
+        assert triton_attention.resident(problem, tile) == tile.resident

@@ -36,3 +36,23 @@ def test_a_product_without_routing_is_the_plain_one() -> None:
     problem = GemmProblem(1024, 2048, 1024)
     alone = seconds(triton_gemm.activity(problem, tile, LIMITS))
     assert seconds(triton_grouped.grouped(problem, tile, LIMITS)) == alone
+
+
+@pytest.mark.parametrize(("every", "own"), [(4096, 16), (96, 1), (200, 3)])
+def test_a_bulk_copy_brings_the_rows_that_follow_its_member(every: int, own: int) -> None:
+    """Against a tile laid at each row of all: what of it lies before the last."""
+    tile = GemmTile(128, 128, 64, 4, 8)
+    laid = [min(128, every - start) for start in range(every)]
+    found = triton_grouped.rows_following(every, own, tile)
+    assert found == pytest.approx(sum(laid) / every, abs=1)
+
+
+def test_members_of_one_row_are_slower_in_tall_tiles_by_bulk_copies_alone() -> None:
+    """Rows of others and zeros come through the port and the L2; those who gather load one row."""
+    routing = Distribution("balanced", "x", draws=64, picks=1)
+    problem = GemmProblem(64, 1024, 4096, members=64, routing=routing)
+    short, tall = GemmTile(64, 128, 64, 4, 8), GemmTile(128, 128, 64, 4, 8)
+    ours = [triton_grouped.described(problem, tile, LIMITS) for tile in (short, tall)]
+    others = [totals(triton_grouped.grouped(problem, tile, LIMITS)) for tile in (short, tall)]
+    assert seconds(ours[1]) > 1.05 * seconds(ours[0])
+    assert others[0].read["l2"] == others[1].read["l2"]

@@ -129,7 +129,8 @@ BUDGETS = {
     # Rings and trees through boxes of any numbers of ranks, over as many cards as the smallest has
     # (40); what TPUs' tori do with all of their links, broadcasts, launches from the host (80).
     # maps that steps of training keep, over time; gradients of filters (220).
-    "hwmodel": 44_700,
+    # Grouped products by bulk copies, and attention by warps of two kinds (200).
+    "hwmodel": 44_900,
     # Raised from 3,500: tiles, levels, fusion and placement each bring problem, search and proof.
     # From 5,500: divisions of a model over devices: all legal ones, bounds, and their search.
     # From 5,800: deployments for a traffic: engines, their steady state, bounds, and their search;

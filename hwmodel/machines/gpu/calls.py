@@ -4,6 +4,7 @@ from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Seq
 from dataclasses import dataclass, replace
 from typing import Any, cast
 
+from hwmodel.einsum.cascade import Apply, Einsum
 from hwmodel.hardware.calibration import PRIOR, WIDER, Calibration, Family, stretched
 from hwmodel.hardware.hardware import Hardware, Limits, limits
 from hwmodel.machines.gpu import regimes, support
@@ -13,8 +14,10 @@ from hwmodel.machines.gpu.libraries.library import Launch, Library
 from hwmodel.machines.gpu.libraries.shipped import family_of
 from hwmodel.machines.gpu.lower import Call
 from hwmodel.machines.gpu.rates import ENERGY, rates
+from hwmodel.machines.gpu.units import FREE
 from hwmodel.machines.gpu.warm import found_again, served
 from hwmodel.quantity.arithmetic import least, most
+from hwmodel.quantity.dtypes import dtype
 from hwmodel.quantity.remembered import arrays_in, marked, remembered, same, single
 from hwmodel.quantity.units import Amount
 from hwmodel.spine.activity import Activity, Folded, Rates, Work, fold, totals
@@ -203,7 +206,20 @@ def fused(call: Call) -> bool:
 
 
 def formats_of(call: Call) -> tuple[str, ...]:
-    """Number formats of a call's operands, where its problem names them."""
+    """Number formats of a call's operands, where its problem names them.
+
+    Of row kernels, which tell no formats apart, the floating ones that they compute with and that
+    no framework takes as it does 16 or 32 bits.
+    """
     names = ("dtype_a", "dtype_b", "dtype", "kv_dtype")
     found = [str(getattr(call.problem, name)) for name in names if hasattr(call.problem, name)]
+    if call.schedule in ("rows", "reduction") and any(map(_computes, call.work.einsums)):
+        kinds = {call.work.tensors[name].dtype for name in call.work.inputs}
+        found += sorted(k for k in kinds if "fp" in k and dtype(k).bits not in (16, 32))
     return tuple(dict.fromkeys(found))
+
+
+def _computes(einsum: Einsum) -> bool:
+    """Whether an Einsum does more than to move or convert what it reads."""
+    moves = isinstance(einsum.expression, Apply) and einsum.expression.operator in FREE
+    return not moves or bool(einsum.reductions)

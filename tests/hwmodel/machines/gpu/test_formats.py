@@ -177,3 +177,19 @@ def test_fewer_bytes_are_never_more_traffic_nor_slower_where_the_dram_binds(kind
         slower = np.asarray(after.time_s) > np.asarray(before.time_s) * (1 + 1e-9)
         assert not np.any(bound & slower)
         assert kind == "decode" or np.sum(bound) > 10  # rows padded to a tile bind narrow decodes
+
+
+def test_row_kernels_warn_of_formats_that_nobody_computes_in() -> None:
+    """A cast takes any format; arithmetic in fp8, four bits or fp64 was never measured."""
+    cast = hw.parse(
+        "Y[r, c] = cast(X[r, c])", sizes={"r": 512, "c": 4096}, dtypes={"X": "fp8", "Y": "bf16"}
+    )
+    made = {
+        kind: hw.predict(hw.workloads.softmax(rows=512, cols=4096, dtype=kind), on="h200")
+        for kind in ("bf16", "fp8", "fp64")
+    }
+    assert not hw.predict(cast, on="h200").warnings
+    assert not made["bf16"].warnings
+    for kind in ("fp8", "fp64"):
+        assert f"rows:torch in {kind}" in " ".join(made[kind].warnings)
+        assert made[kind].time_high_s / made[kind].time_s > 1.5

@@ -8,6 +8,7 @@ import pytest
 from hwmodel.hardware.catalogue import device
 from hwmodel.hardware.hardware import limits
 from hwmodel.machines.gpu.schedules.torch_scatter import (
+    AT_ONCE,
     GATHER,
     SCATTER,
     GatherProblem,
@@ -39,7 +40,7 @@ def test_few_targets_share_few_slices_of_the_l2() -> None:
     )
     crowded, hottest = totals(scatter(few, SCATTER[0], ROOM)).atomics
     assert 600 / (crowded / 640_000) == pytest.approx(9.7, rel=0.05)
-    assert hottest == pytest.approx(10_000 * 64 / 20)
+    assert hottest == pytest.approx(10_000 * 64 / AT_ONCE)
 
 
 @pytest.mark.parametrize(

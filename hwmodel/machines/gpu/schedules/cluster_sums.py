@@ -1,10 +1,19 @@
 """Sums of each target's rows: our kernels, `kernels/kmeans.py`.
 
-Added one by one (`sorted` 0), every number is an atomic operation at its target, and those of the
-fullest target follow each other. Sorted first, a block adds up its runs of equal targets by a
-product with their membership and adds once for each run, so that atomics are a number for each
-target and block; the sort of 32-bit labels with their places, radix passes over the DRAM, comes
-before.
+Added one by one (`sorted` 0), every number is an atomic operation at its target. Those of a line of
+128 bytes, made together by a warp, are one request to the slice of the L2 that has the line, and a
+slice takes its requests one after the other, whatever line they are to (a grid of an H200: 212
+million a second at one line; 650 billion additions over 8,192 targets and more are that times 32
+and 96 slices). So the sums take as long as the fullest slice, which holds lines by a hash:
+
+    fullest = max(hottest + (rows - hottest) lines / slices,
+                  rows / targets max(1 + a x^0.3, x + min(b sqrt(x), c))),
+    x = (targets - 1) lines / slices
+
+of rows that are added, each of so many lines. Sorted first, a block adds up its runs of equal
+targets by a product with their membership and adds once for each run, so that atomics are a number
+for each target and block; the sort of 32-bit labels with their places, radix passes over the DRAM,
+comes before.
 """
 
 from dataclasses import dataclass
@@ -25,8 +34,11 @@ from hwmodel.spine.activity import Activity, Repeat, Serial, Work
 LABEL_BYTES, PLACE_BYTES, SUM_BYTES = 4, 8, 4
 PASSES = 4
 """Radix passes of a byte of the label each (recalled: CUB's radix sort)."""
-LINE_TURN = 3.75
-"""Times that additions at the 32 addresses of a line, made together, take as long as at one."""
+LINE_NUMBERS, SLICES = 32, 96
+"""Of the L2: fp32 numbers that one request adds, and slices that hold lines (H200, see above)."""
+PAIRS, UNEVEN, MOST_UNEVEN = 2.0, 1.6, 9.0
+"""Lines of the fullest slice: beyond one where there are few, beyond their mean over its square
+root, and at most (from rows fitted)."""
 MEMBERS = 6
 """Vector instructions for a pair of points of a block, of which runs are found."""
 LANES = 4
@@ -53,6 +65,16 @@ ADDED = (SumTile(32, 4, 0),)
 MENU = (*SORTED, *ADDED)
 
 
+def fullest(rows: Amount, hottest: Amount, problem: ScatterProblem) -> Amount:
+    """Requests to the fullest slice of the L2: see the module."""
+    lines = ceil_div(problem.cols, LINE_NUMBERS)
+    others = (problem.touched - 1) * lines / SLICES
+    least_of_all = hottest + (rows - hottest) * lines / SLICES
+    beyond = least((UNEVEN * others**0.5, MOST_UNEVEN))
+    uneven = most((1 + PAIRS * others**0.3, others + beyond))
+    return most((least_of_all, rows / problem.touched * uneven))
+
+
 def activity(problem: ScatterProblem, tile: SumTile, limits: Limits) -> Activity:
     """Zeros, a sort where there is one, and the kernel that adds: see the module."""
     ordered = tile.sorted > 0
@@ -61,6 +83,7 @@ def activity(problem: ScatterProblem, tile: SumTile, limits: Limits) -> Activity
     runs = least((problem.sources, problem.touched + blocks))
     added = where(ordered, runs, problem.sources) * (problem.cols + 1)
     hottest = where(ordered, ceil_div(problem.hottest, tile.points) + 1, problem.hottest)
+    rows = where(ordered, runs, problem.sources)
     chain = where(ordered, CHAIN + CHAIN_POINT * tile.points, CHAIN_ALONE)
     wide = power_of_two(problem.cols)
     pairs = where(ordered, tile.points**2, 0)
@@ -74,7 +97,7 @@ def activity(problem: ScatterProblem, tile: SumTile, limits: Limits) -> Activity
     stream = Work(
         read={"dram": numbers * problem.item_bytes + problem.sources * labels},
         written={"dram": 2 * sums, "l2": most((added, 0)) * SUM_BYTES},
-        atomics=(added, LINE_TURN * hottest),
+        atomics=(LINE_NUMBERS * SLICES * fullest(rows, hottest, problem), 0),
     )
     on_each = resident(tile.warps, MOST_REGISTERS, limits)
     adds = blocks_and_stream(blocks, on_each, block, chain, stream, limits, launches=3)

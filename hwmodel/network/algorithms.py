@@ -23,6 +23,7 @@ port, and `share` * n bytes through it in each direction:
                     tree       ceil(lg p)   ceil(lg p)  ceil(lg p)   binomial: ib.
                     star       1            p - 1       p - 1
     p2p             direct     1            1           1            each rank to the next
+    the first three bucket     on a torus alone, whose links it uses all (`hwmodel.network.grids`)
 
 `hierarchical` works inside each box of m ranks and between the g boxes in turn; for all_to_all that
 is the 2D algorithm of Tutel (Hwang et al. 2023), and where rows are sent once, to each box and
@@ -44,7 +45,7 @@ from typing import TypeAlias
 import numpy as np
 
 from hwmodel.einsum.fan import Fan
-from hwmodel.network import schedules
+from hwmodel.network import grids, schedules
 from hwmodel.network.boxes import Boxes
 from hwmodel.network.rounds import Round, backwards, shifted
 from hwmodel.quantity.arithmetic import ceil_div, floor_div, least, most, where
@@ -150,6 +151,7 @@ GATHER: dict[str, Formula] = {
     "star": _star,
     "direct": _at_once,
     "hierarchical": _boxes,
+    "bucket": _step,
 }
 
 TABLE: dict[str, dict[str, Formula]] = {
@@ -163,6 +165,7 @@ TABLE: dict[str, dict[str, Formula]] = {
         "star": lambda p, _: Closed(2 * _more_than(p, 1), 2 * (p - 1), 0, 2 * (p - 1)),
         "direct": _there_and_back(_at_once),
         "hierarchical": _there_and_back(_boxes),
+        "bucket": _there_and_back(_step),
         "one-shot": lambda p, _: Closed(_more_than(p, 1), p - 1, 0, p - 1),
         "in-switch": _added,
         "in-network": _added,
@@ -211,6 +214,9 @@ def closed_form(op: str, algorithm: str, ranks: Amount, per_box: Amount = 1) -> 
     return TABLE[op][algorithm](amount(ranks, where=f"{op}: ranks", whole=True), per_box)
 
 
+GRID = "bucket"
+"""The algorithm of grids, whose `per_box` are the grid's sides."""
+
 EQUAL = ("all_gather", "reduce_scatter")
 """Operations whose hierarchical form is of boxes of equally many ranks alone."""
 
@@ -225,12 +231,18 @@ def schedule(
 ) -> tuple[Round, ...]:
     """The rounds of an algorithm; the ranks of a box stand together, so many in each.
 
+    Of the bucket algorithm `per_box` are the sides of the grid instead (default: one ring).
     With a `fan` rows of an all_to_all are sent once to each device that has any of their experts,
     and hierarchically once to each box. One rank alone sends nothing. Raises `UnknownNameError`,
     and `InputError` where boxes do not hold the ranks.
     """
     check(op, algorithm)
     amount(ranks, where=f"{op}: ranks", whole=True)
+    if algorithm == GRID:
+        once = grids.gathered(per_box if isinstance(per_box, tuple) else (ranks,))
+        return {"all_gather": once, "reduce_scatter": backwards(once)}.get(
+            op, (*backwards(once), *once)
+        )
     boxes = _boxes_of(op, ranks, per_box)
     if algorithm == "hierarchical" and op in EQUAL and min(boxes) < max(boxes):
         raise InputError(

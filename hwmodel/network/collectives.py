@@ -302,7 +302,7 @@ def _on_topology(
     protocols = [(Protocol(share=share, overlap=library.overlap, nic=nic), launch_s)]
     if library.fast is not None and not grouped:
         protocols.append((Protocol("LL", library.fast.share), library.fast.start_s))
-    names = candidates(op, topology, boxes)
+    names = candidates(op, topology, placed, boxes)
     names = ["direct"] if sent == STRAIGHT else [algorithm] if algorithm else names
     soonest_s = min(start_s for _, start_s in protocols)
     ways = [

@@ -146,9 +146,13 @@ def mesh(devices: int, link: Port, *, name: str = "mesh") -> Topology:
     return _built(name, named, [_edge(*pair, link) for pair in pairs_of])
 
 
-def torus(shape: Sequence[int], link: Port) -> Topology:
-    """Devices in a grid of any number of dimensions that wraps around; each passes messages on."""
-    sides = [_count(side, "shape") for side in shape]
+def torus(shape: Sequence[int] | str | int, link: Port) -> Topology:
+    """Devices in a grid of any number of dimensions that wraps around; each passes messages on.
+
+    Its sides are numbers, or in words "8x8x4".
+    """
+    said = str(shape).lower().split("x") if isinstance(shape, (str, int)) else shape
+    sides = [_count(int(s) if isinstance(s, str) and s.isdigit() else s, "shape") for s in said]
     _room("devices", *sides)
     _room("links", *sides, len(sides), most=LINKS)
     places = list(itertools.product(*map(range, sides)))
@@ -159,7 +163,8 @@ def torus(shape: Sequence[int], link: Port) -> Topology:
                 other = (*place[:axis], (place[axis] + 1) % side, *place[axis + 1 :])
                 links.append(_edge(_at(place), _at(other), link))
     nodes = [Node(name=_at(place)) for place in places]
-    return _built(f"{' x '.join(map(str, sides))} torus", nodes, links)
+    name = f"{' x '.join(map(str, sides))} torus"
+    return _built(name, nodes, links).model_copy(update={"sides": tuple(sides)})
 
 
 def dragonfly(

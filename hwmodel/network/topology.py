@@ -109,6 +109,8 @@ class Topology(Brief, Value):
     title: str = ""
     nodes: tuple[Node, ...] = Field(min_length=1)
     links: tuple[Edge, ...] = ()
+    sides: tuple[int, ...] = ()
+    """Of a torus: devices along each side, numbered with the last one fastest; none of others."""
     paths: Literal["even", "hashed"] = "even"
     """How messages spread over equal paths: evenly, as planned or sprayed, or each by a hash of its
     own (ECMP), so that some meet on one link while others idle."""

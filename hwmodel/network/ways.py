@@ -4,10 +4,11 @@ from collections.abc import Sequence
 
 from hwmodel.einsum.fan import Fan
 from hwmodel.network import nccl
-from hwmodel.network.algorithms import ADDED, ALGORITHMS, EQUAL, check, schedule
+from hwmodel.network.algorithms import ADDED, ALGORITHMS, EQUAL, GRID, check, schedule
 from hwmodel.network.alike import folded, represented
 from hwmodel.network.boxes import Boxes
 from hwmodel.network.flows import Groups, Protocol, carried
+from hwmodel.network.grids import sides_of
 from hwmodel.network.nccl import Way
 from hwmodel.network.routes import routes
 from hwmodel.network.topology import Topology
@@ -18,12 +19,14 @@ ALIKE = ("all_to_all",)
 """Operations whose schedules look the same from every box."""
 
 
-def candidates(op: str, topology: Topology, boxes: Boxes) -> list[str]:
+def candidates(op: str, topology: Topology, groups: Groups, boxes: Boxes) -> list[str]:
     """What the library chooses from, between ranks of which so many stand in each box.
 
     Trees are among them inside a box too: the shipped topologies were fitted with them.
     """
     names = [nccl.ON_ONE_SWITCH[op]] + (["tree"] if op in nccl.TREES else [])
+    if GRID in ALGORITHMS[op] and topology.sides and sides_of(groups, topology.sides):
+        names.append(GRID)
     if not any(node.kind == "switch" for node in topology.nodes):
         own = ("direct", "tree", "star")  # links to every peer: rings in all directions at once
         names += [name for name in own if name in ALGORITHMS[op] and name not in names]
@@ -69,7 +72,7 @@ def ways_on(
     across, alike = len(boxes) > 1, min(boxes) == max(boxes)
     few = represented(topology, groups, boxes[0]) if op in ALIKE and across and alike else None
     known, asked = routes(few or topology), groups if few is None else None
-    free = [name for name in ALGORITHMS[op] if name not in ADDED]
+    free = [name for name in ALGORITHMS[op] if name not in (*ADDED, GRID)]
     names = algorithms or [name for name in free if name != "hierarchical" or _leveled(op, boxes)]
     if "hierarchical" in names and not _leveled(op, boxes):
         raise InputError(
@@ -78,10 +81,26 @@ def ways_on(
         )
     found: list[Way] = []
     for name in names:
+        if name == GRID:
+            found.append(_in_grid(op, size, topology, groups, protocol or Protocol()))
+            continue
         rounds = schedule(op, name, count, boxes if across or name in ADDED else 1, fan)
         rounds = rounds if few is None else folded(rounds, boxes[0])
         found.append(Way(name, *carried(rounds, size, known, asked, protocol or Protocol())))
     return found
+
+
+def _in_grid(op: str, size: Amount, topology: Topology, groups: Groups, protocol: Protocol) -> Way:
+    """The bucket algorithm between groups that are grids of a torus."""
+    grid = sides_of(groups, topology.sides) if topology.sides else None
+    if grid is None:
+        raise InputError(
+            f"{op}: {GRID}: expected devices that are a grid of a torus, found"
+            f" {len(groups[0])} of {topology.name}; choose another algorithm"
+        )
+    sides, placed = grid
+    rounds = schedule(op, GRID, len(placed[0]), sides)
+    return Way(GRID, *carried(rounds, size, topology, placed, protocol))
 
 
 _EQUALLY = " of equally many"

@@ -185,5 +185,5 @@ def test_impossible_collectives_are_refused(op: str, algorithm: str, ranks: Any,
 
 
 def test_unknown_algorithms_are_refused_with_those_that_exist() -> None:
-    with pytest.raises(UnknownNameError, match="known: direct, doubling, halving"):
+    with pytest.raises(UnknownNameError, match="known: bucket, direct, doubling, halving"):
         closed_form("all_reduce", "bush", 8)

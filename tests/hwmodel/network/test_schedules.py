@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 
 from hwmodel.hardware.catalogue import device
-from hwmodel.network.algorithms import ADDED, ALGORITHMS, closed_form, schedule
+from hwmodel.network.algorithms import ADDED, ALGORITHMS, GRID, closed_form, schedule
 from hwmodel.network.flows import carried
 from hwmodel.network.nccl import fastest
 from hwmodel.network.rounds import Round
@@ -34,7 +34,9 @@ from tests.hwmodel.network.messages import Message, heard, messages_of, simulate
 SIZE = 5040.0
 PORT = Port(bandwidth_bytes_per_s=100.0, latency_s=0.25, message_s=0.5)
 SLOW = Port(bandwidth_bytes_per_s=10.0, latency_s=2.0)
-EVERY = [(op, name) for op, names in ALGORITHMS.items() for name in names if name not in ADDED]
+EVERY = [
+    (op, name) for op, names in ALGORITHMS.items() for name in names if name not in (*ADDED, GRID)
+]
 PIPELINED = [("all_reduce", "tree"), ("broadcast", "ring")]
 ROUNDED = [pair for pair in EVERY if pair not in PIPELINED]
 

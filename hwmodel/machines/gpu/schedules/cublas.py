@@ -27,18 +27,25 @@ from hwmodel.hardware.hardware import Limits
 from hwmodel.machines.gpu.schedules import cublas_copied
 from hwmodel.machines.gpu.schedules import cublas_copied_rules as copied_rules
 from hwmodel.machines.gpu.schedules import cublas_rules as rules
+from hwmodel.machines.gpu.schedules.cublas_clusters import (
+    PASSED_ON,
+    SOONER,
+    begun,
+    clusters,
+    shared_bytes,
+)
 from hwmodel.machines.gpu.schedules.cublas_traffic import dram_bytes
 from hwmodel.machines.gpu.schedules.gemm import (
     OPERAND_SLOTS,
     PARTIAL_BYTES,
     SCALED_STORE,
     GemmProblem,
-    clustered,
     conversions,
     divides,
     is_scaled,
     lines,
     narrowest,
+    on_sector,
     paired,
     sectors,
     sides_bytes,
@@ -87,6 +94,10 @@ vector (an H200: 1.0 TB/s of one row, 3.5 of 32)."""
 ADDED = (1.5, 0.7)
 """The kernel that adds their sums over that of split products: of several rows, and of one (there:
 3.9 us of a short dot product, 7 of a few short rows)."""
+
+OFF_SECTOR = 0.2
+"""What rows that begin within a sector of 32 bytes ask of the port besides what they straddle (as
+`cublas_clusters.PASSED_ON`)."""
 
 ROWWISE_M, ROWWISE_N = 128, 128
 """Tile of the kernel for a scale a row."""
@@ -158,7 +169,7 @@ def resolved_rows_fast(tile: LibraryTile, problem: GemmProblem, limits: Limits) 
     """The same where fp8 sums stay in the matrix units: in clusters, as other bulk kernels."""
     alone = resolved_rows(tile, problem, limits)
     blocks = ceil_div(problem.M, ROWWISE_M) * ceil_div(problem.N, ROWWISE_N) + 0 * alone.multicast
-    shared = _clusters(problem, alone.block_m, alone.block_n, blocks, limits)
+    shared = clusters(problem, alone.block_m, alone.block_n, blocks, limits)
     return replace(alone, edged=BEYOND_FAST + 0 * alone.edged, late=0 * alone.late, **shared)
 
 
@@ -221,7 +232,7 @@ def _bulk(problem: GemmProblem, table: rules.Candidates, limits: Limits) -> dict
         few = (found.blocks <= rules.most_clustered(limits.processors)) | (limits.pair > 1)
         cluster = {"multicast": where(few, CLUSTER, SMALL_CLUSTER)}
     else:
-        cluster = _clusters(problem, found.block_m, found.block_n, found.blocks, limits)
+        cluster = clusters(problem, found.block_m, found.block_n, found.blocks, limits)
     return {
         "block_m": found.block_m,
         "block_n": found.block_n,
@@ -233,22 +244,6 @@ def _bulk(problem: GemmProblem, table: rules.Candidates, limits: Limits) -> dict
         "effort": 1.0,
         **cluster,
     }
-
-
-def _clusters(
-    problem: GemmProblem, block_m: Amount, block_n: Amount, blocks: Amount, limits: Limits
-) -> dict[str, Any]:
-    """Blocks of a cluster along M and N: eight or two, more of them where longer sides are shared.
-
-    Read from the names of 7,300 launches: four or two where there is one row or column of tiles.
-    """
-    rows, columns = ceil_div(problem.M, block_m), ceil_div(problem.N, block_n)
-    few = blocks <= rules.most_clustered(limits.processors)
-    wide = (np.asarray(block_n > block_m) | (columns == 1)) & (rows > 1)
-    alone = (rows == 1) | (columns == 1)
-    most_, other = where(few, 4.0, 2.0), where(few & ~np.asarray(alone), 2.0, 1.0)
-    along_m, along_n = where(wide, most_, other), where(wide, other, most_)
-    return {"multicast": along_m * along_n, "cluster_m": along_m, "cluster_n": along_n}
 
 
 def _copied(problem: GemmProblem, unit: str, aligned: Array, limits: Limits) -> dict[str, Any]:
@@ -369,14 +364,20 @@ def product(problem: GemmProblem, tile: LibraryTile, limits: Limits) -> Activity
         problem, tile.block_m - problem.M / rows, tile.block_n - problem.N / columns
     )
     beyond = least((beyond, MOST_BEYOND * element / least((blocks, limits.processors))))
-    fetched = staged - _shared(problem, tile, rows, columns) * depth
+    fetched = staged - shared_bytes(problem, tile, rows, columns) * depth
+    # Kernels of warpgroups, whose clusters are known.
+    groups = where(np.asarray(tile.cluster_m) > 0, 1.0, 0.0)
+    passed = groups * (1 - PASSED_ON) * (staged - fetched)
+    straddled = lines(row_bytes)
+    off = straddled + groups * OFF_SECTOR * (1 - on_sector(row_bytes))
     products = Work(
         operations={(unit, "flop", dtype): operations},
         read={
             "shared": slab(tile, limits) * depth * element * by_bulk,
-            "port": paired(problem, tile, staged, depth, limits)
-            * where(tile.late > 0, sectors(row_bytes), where(edged, 1, lines(row_bytes))),
-            "l2": where(edged, fetched * sectors(row_bytes) + tile.edged * beyond * depth, fetched),
+            "port": (paired(problem, tile, staged, depth, limits) - passed)
+            * where(tile.late > 0, sectors(row_bytes), where(edged, 1, off)),
+            "l2": fetched * where(edged, sectors(row_bytes), 1 + groups * (straddled - 1))
+            + tile.edged * beyond * depth,
             "pipeline": slices * where(by_bulk > 0, 1, chain / resident),
         },
         written={"shared": staged},
@@ -407,10 +408,11 @@ def product(problem: GemmProblem, tile: LibraryTile, limits: Limits) -> Activity
         tiles = Waves(blocks, slots, Serial((block, epilogue)))
         body = Overlap((tiles, Serial((stream, Work(slots={"queue": 1})))))
     # Kernels of warpgroups clear a counter of tiles where these are more than two to a processor.
-    groups = where(np.asarray(tile.cluster_m) > 0, 1.0, 0.0)
     counted = where(blocks > COUNTED * limits.processors, 1.0, 0.0) * groups
     threads = where(np.asarray(tile.copy_bytes) > 0, 1.0, 0.0)
-    launch = Work(slots={"launch": 1 + counted * copied_rules.MEMSET, "scales": int(scaled)})
+    idle = most((0.0, 1 - begun(tile, grid) / limits.processors))
+    launches = 1 + counted * copied_rules.MEMSET - groups * SOONER * idle
+    launch = Work(slots={"launch": launches, "scales": int(scaled)})
     known = most((groups, threads))
     waits = cublas_copied.added(problem, tile, limits, ADDED_WAITS) * partial * known
     reduction = Work(
@@ -419,14 +421,3 @@ def product(problem: GemmProblem, tile: LibraryTile, limits: Limits) -> Activity
         slots={"reduction": partial, "cycle": waits},
     )
     return Serial((launch, body, reduction))
-
-
-def _shared(problem: GemmProblem, tile: LibraryTile, rows: Amount, columns: Amount) -> Amount:
-    """Bytes of a step of K that a block gets from its cluster."""
-    if not np.any(np.asarray(tile.cluster_m) > 0):
-        return clustered(problem, tile, rows, columns)
-    along_m = most((1, least((tile.cluster_m, rows))))
-    along_n = most((1, least((tile.cluster_n, columns))))
-    m, n = problem.M / rows * (1 - 1 / along_n), problem.N / columns * (1 - 1 / along_m)
-    both = sides_bytes(problem, m, n)
-    return where(np.asarray(tile.cluster_m) > 0, both, clustered(problem, tile, rows, columns))

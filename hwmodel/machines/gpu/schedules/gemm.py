@@ -252,8 +252,12 @@ def lines(row_bytes: Amount) -> Amount:
 
 def sectors(row_bytes: Amount) -> Amount:
     """The same of copies that hardly run ahead: a row that begins within a sector asks for more."""
-    on_sector = _whole(row_bytes, SECTOR_BYTES)
-    return 1 + (lines(row_bytes) - 1) * AHEAD + (1 - on_sector) * OFF_SECTOR
+    return 1 + (lines(row_bytes) - 1) * AHEAD + (1 - on_sector(row_bytes)) * OFF_SECTOR
+
+
+def on_sector(row_bytes: Amount) -> Amount:
+    """1 where all rows begin on a sector, else 0."""
+    return _whole(row_bytes, SECTOR_BYTES)
 
 
 def _whole(size: Amount, of: int) -> Amount:

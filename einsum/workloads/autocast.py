@@ -7,13 +7,14 @@ Precision package, lists of operations for CUDA). The image comes in 32 bits.
 """
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from hwmodel.einsum.cascade import Cascade, Stage
 from hwmodel.einsum.notation import parse
-from hwmodel.einsum.workloads.layer import Formats, Layer
+from hwmodel.einsum.workloads.layer import WEIGHTED, Formats, Layer, Network
 
-NARROWED = ("conv", "depthwise", "linear", "dense", "attention")
-WIDENED = ("layernorm",)
+NARROWED = (*WEIGHTED, "attention")
+WIDENED = ("layernorm", "groupnorm")
 PROMOTED = ("gain", "tokens")
 """Layers that join a map and parameters, which stay in 32 bits."""
 WIDE = "fp32"
@@ -31,15 +32,67 @@ def stages(layers: Sequence[Layer], dtype: str, batch: int, autocast: bool) -> I
         read = [held[at + 1] for at in layer.inputs]
         widest = WIDE if WIDE in read else dtype
         kind = layer.kind
-        made = dtype if kind in NARROWED else WIDE if kind in (*WIDENED, *PROMOTED) else widest
+        made = _made(layer, dtype, widest)
         target = widest if kind in PROMOTED else made
-        apart = kind in (*NARROWED, *WIDENED)
+        apart = kind in NARROWED or _widened(layer)
         for at, given in zip(layer.inputs, read, strict=True):
             if apart and given != target and at not in narrow:
                 yield Stage(_converted(layer, batch, given, target))
                 narrow.add(at)
         held.append(made)
         yield Stage(layer.cascade(Formats(target, made, dtype), batch))
+
+
+def converted(network: Network, dtype: str) -> Network:
+    """A network with the conversions that a step of training makes, and the format of each map.
+
+    The image comes in `dtype`: its conversion is not the device's.
+    """
+    found: list[Layer] = []
+    places, copies = {-1: -1}, dict[tuple[int, str], int]()
+    held = {-1: dtype}
+    for at, layer in enumerate(network.layers):
+        read = [held[each] for each in layer.inputs]
+        made = _made(layer, dtype, WIDE if WIDE in read else dtype)
+        inputs: list[int] = []
+        for source, given in zip(layer.inputs, read, strict=True):
+            place = places[source]
+            if (layer.kind in NARROWED or _widened(layer)) and given != made:
+                key = source, made
+                if key not in copies:
+                    copies[key] = len(found)
+                    found.append(_cast(layer, place, given, made))
+                place = copies[key]
+            inputs.append(place)
+        held[at], places[at] = made, len(found)
+        found.append(replace(layer, inputs=tuple(inputs), written=made))
+    return replace(network, layers=tuple(found))
+
+
+def _made(layer: Layer, dtype: str, widest: str) -> str:
+    """The format of what a layer makes."""
+    if layer.kind in NARROWED:
+        return dtype
+    return WIDE if _widened(layer) or layer.kind in PROMOTED else widest
+
+
+def _widened(layer: Layer) -> bool:
+    """Whether it computes in 32 bits; a norm of each channel is a batch norm, which does not."""
+    return layer.kind in WIDENED and (layer.kind == "layernorm" or layer.groups < layer.filters)
+
+
+def _cast(layer: Layer, place: int, given: str, made: str) -> Layer:
+    """The first map that a layer reads, in another format."""
+    sides = (layer.height, layer.width, layer.channels)
+    return Layer(
+        *(f"{layer.name} as {made}", "cast", (place,), *sides, *sides),
+        block=layer.block,
+        depth=layer.depth,
+        out_depth=layer.depth,
+        reversible=layer.reversible,
+        read=given,
+        written=made,
+    )
 
 
 def _converted(layer: Layer, batch: int, given: str, target: str) -> Cascade:

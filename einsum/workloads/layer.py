@@ -32,15 +32,15 @@ POOLS = ("mean", "average", "maximum")
 KINDS = (
     *(*WEIGHTED, *POOLS, "add", "multiply", "scale", "concat", "activation"),
     *("norm", "shift", "gain", "layernorm", "attention", "tokens", "first", "merge", "move"),
-    *("groupnorm", "enlarge", "half"),
+    *("groupnorm", "enlarge", "half", "cast"),
 )
 """`norm` is a batch norm at inference, a factor and a sum for each channel; `gain` is a factor
 alone, `shift` a sum (a convolution's bias). `first` is the map's first place. `tokens` puts
 `filters` vectors before the places of a map; `merge` makes squares of `stride` x `stride` places
 one place of as many times the channels, `move` only copies a map into another order. `groupnorm`
 is a norm over each of `groups` of an image's channels (an instance norm where these are all),
-`enlarge` writes each place `stride` times in each direction, `half` is a view of half the channels.
-"""
+`enlarge` writes each place `stride` times in each direction, `half` is a view of half the channels,
+`cast` is a map in another format."""
 
 FUNCTIONS = ("relu", "silu", "gelu", "sigmoid", "hardswish", "tanh")
 
@@ -121,6 +121,9 @@ class Layer:
     stride_depth: int = 1
     reversible: bool = False
     """Whether it is of a block whose input is found again from what the block made."""
+    read: str = ""
+    written: str = ""
+    """Formats of its maps, where these differ in a network; none: that of all."""
 
     @property
     def window(self) -> tuple[int, int]:

@@ -6,8 +6,7 @@ reads      maps that have to be kept for these: what it read, or what it made
 
 As torch's operators have it (derivatives.yaml): a ReLU, a sigmoid and a tanh read what they made,
 other functions what they read; a maximum has written the place of each (8 bytes), which its
-gradient reads, and keeps its input too, as a mean of windows does. Channels vary fastest, and all
-is in one format.
+gradient reads, and keeps its input too, as a mean of windows does. Channels vary fastest.
 """
 
 from collections.abc import Callable, Mapping
@@ -45,6 +44,11 @@ Y[p, c] = X[p, c] * SCALE[c] + SHIFT[c]
 """
 _GRADIENT_SUMS = "output S, Q\nS[c] = sum(p) G[p, c]\nQ[c] = sum(p) G[p, c] * X[p, c]"
 _GRADIENT_NORM = "D[p, c] = G[p, c] * A[c] - X[p, c] * B[c] - C[c]"
+_GRADIENT_ROWS = """
+S[r] = sum(p) G[r, p]
+Q[r] = sum(p) G[r, p] * X[r, p]
+D[r, p] = (G[r, p] - X[r, p] * Q[r]) * S[r]
+"""
 _TIMES = "D[p] = G[p] * X[p]"
 _SPREAD = "D[p, r] = copy(G[p])"
 _PLACED = "D[p, r] = G[p] * PLACE[p]"
@@ -94,8 +98,11 @@ def beside_bytes(layer: Layer, batch: int) -> float:
 
 
 def passes(layer: Layer, dtype: str, batch: int, *, first: bool = False) -> Passes:
-    """Its cascades on `batch` images; the `first` layer's input has no gradient."""
-    made = MADE.get(layer.kind, _others)(layer, dtype, batch)
+    """Its cascades on `batch` images; the `first` layer's input has no gradient.
+
+    `dtype` is the format of its maps where it says none.
+    """
+    made = MADE.get(layer.kind, _others)(layer, layer.written or dtype, batch)
     return Passes(made.forward, (), made.weights) if first else made
 
 
@@ -103,7 +110,9 @@ def accumulated(layer: Layer, dtype: str, batch: int) -> Cascade:
     """The gradient of what it made from two of its readers."""
     rows = batch * layer.places
     text = "D[p, c] = A[p, c] + B[p, c]"
-    return _map(text, f"{layer.name} gradients", dtype, {"p": rows, "c": layer.filters})
+    return _map(
+        text, f"{layer.name} gradients", layer.written or dtype, {"p": rows, "c": layer.filters}
+    )
 
 
 def _map(
@@ -178,6 +187,30 @@ def _enlarged(layer: Layer, dtype: str, batch: int) -> Passes:
     return Passes((layer.cascade(dtype, batch),), (back,))
 
 
+def _cast(layer: Layer, dtype: str, batch: int) -> Passes:
+    sizes = {"p": batch * layer.outputs_elements}
+    made, back = (
+        parse("Y[p] = cast(X[p])", sizes=sizes, dtypes={"X": a, "Y": b}, name=name)
+        for a, b, name in (
+            (layer.read, layer.written, layer.name),
+            (layer.written, layer.read, f"{layer.name} gradient"),
+        )
+    )
+    return Passes((made,), (back,))
+
+
+def _groupnorm(layer: Layer, dtype: str, batch: int) -> Passes:
+    """A block of threads for each group of each image; backward so where it is a channel alone."""
+    each = layer.filters // layer.groups
+    back = f"{layer.name} gradient"
+    if each > 1:
+        return Passes((layer.cascade(dtype, batch),), _norm(layer, dtype, batch).inputs)
+    sizes = {"r": batch * layer.groups, "p": layer.places}
+    return Passes(
+        (layer.cascade(dtype, batch),), (_map(_GRADIENT_ROWS, back, dtype, sizes, ("S", "Q")),)
+    )
+
+
 def _plain(layer: Layer, dtype: str, batch: int) -> Passes:
     """A sum: its gradient is that of each of its terms, and no kernel."""
     return Passes((layer.cascade(dtype, batch),))
@@ -229,7 +262,9 @@ def _others(layer: Layer, dtype: str, batch: int) -> Passes:
 MADE: Mapping[str, Callable[[Layer, str, int], Passes]] = {
     **dict.fromkeys(WINDOWED, _windowed),
     **dict.fromkeys(("linear", "dense"), _product),
-    **dict.fromkeys(("norm", "groupnorm"), _norm),
+    "norm": _norm,
+    "groupnorm": _groupnorm,
+    "cast": _cast,
     **dict.fromkeys(("maximum", "average", "mean"), _pool),
     **dict.fromkeys(VIEWS, _view),
     **dict.fromkeys(("shift", "gain"), _vector),

@@ -12,6 +12,7 @@ from typing import Any
 
 from hwmodel.einsum.workloads import cnn, families, layer_list
 from hwmodel.einsum.workloads import layer as maps
+from hwmodel.einsum.workloads.autocast import converted
 from hwmodel.einsum.workloads.blocks.network import Network
 from hwmodel.einsum.workloads.blocks.unit import of_maps
 from hwmodel.einsum.workloads.precision import Precision
@@ -57,6 +58,6 @@ def is_network(config: Any) -> bool:
 
 def mapped(config: str | Path, resolution: int | None, activation: str) -> Mapped:
     """The network of a name or file, at a resolution, in 16-bit formats."""
-    found = cnn.network(str(config), resolution, 1.0, None)
+    found = converted(cnn.network(str(config), resolution, 1.0, None), activation)
     one = activation
     return Mapped(found, Precision(weight=one, kv=one, activation=one, linear=one))

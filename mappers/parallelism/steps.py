@@ -25,6 +25,7 @@ from hwmodel.mappers.parallelism.space import divisors
 from hwmodel.quantity.errors import InputError
 from hwmodel.spine.execution import Execution
 from hwmodel.spine.shares import Sizes, refusals
+from hwmodel.systems.training.division import graphed
 from hwmodel.systems.training.efficiency import Software, named, software
 from hwmodel.systems.training.fabric import Fabric
 from hwmodel.systems.training.least import WHOLE, Launches
@@ -152,8 +153,7 @@ class Steps:
 
     def _launched_s(self, how: Execution, work: Training, runs: Software) -> float:
         """In which a host launches the kernels of all layers, where no graph replays them."""
-        graphed = not self._routed if work.graphs is None else work.graphs
-        if graphed or not runs.launch_s or not work.backwards:
+        if graphed(work) or not runs.launch_s or not work.backwards:
             return 0.0
         if self._launches is None:
             object.__setattr__(self, "_launches", Launches.of(work))

@@ -4,12 +4,13 @@ Pooling is a stencil without weights.
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from hwmodel.einsum.cascade import Cascade, Einsum
-from hwmodel.einsum.windows import pool, window
+from hwmodel.einsum.windows import Window, pool, window
 from hwmodel.machines.gpu.libraries.library import Found
 from hwmodel.machines.gpu.schedules.convolution import ConvolutionProblem
 from hwmodel.machines.gpu.schedules.filter_gradient import FiltersProblem
@@ -95,12 +96,29 @@ def convolution(
         dtype_out=stored,
     )
     if np.all(turned):
-        return [(turned, Found(einsum.name, "filters", filters, cascade))]
+        alone = _truth((found.batch == 1) & (found.filters == 1) & (found.groups > 1))
+        return [
+            (alone, Found(einsum.name, "stencil", _turned(stencil, found), cascade)),
+            (~alone, Found(einsum.name, "filters", filters, cascade)),
+        ]
     return [
         (depthwise, Found(einsum.name, "stencil", stencil, cascade)),
         (plain, Found(einsum.name, "gemm", multiplied, cascade)),
         (~(depthwise | plain), Found(einsum.name, "convolution", product, cascade)),
     ]
+
+
+def _turned(stencil: StencilProblem, found: Window) -> StencilProblem:
+    """The gradient of one filter a channel: as the stencil itself, but that it reads both maps."""
+    return replace(
+        stencil,
+        elements=found.channels * found.groups * found.taps,
+        taps=found.outputs,
+        weights=found.groups * found.outputs,
+        channels=found.groups,
+        dtype_out=stencil.dtype_b,
+        images=found.channels,
+    )
 
 
 def _truth(value: Any) -> Any:

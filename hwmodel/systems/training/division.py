@@ -74,6 +74,12 @@ def chosen(work: Training, how: Execution) -> tuple[str, ...]:
     return tuple(found)
 
 
+def graphed(work: Training) -> bool:
+    """Whether CUDA graphs replay the passes: as is said, or where no router decides sizes."""
+    routed = Sizes.of(work.model.network).experts > 1
+    return not routed if work.graphs is None else work.graphs
+
+
 def taken(work: Training, how: Execution) -> tuple[str, ...]:
     """What is taken of a run that says nothing of it, and would change its seconds, in words."""
     words = ["zero", "recompute"]
@@ -83,8 +89,7 @@ def taken(work: Training, how: Execution) -> tuple[str, ...]:
     if how.pp > 1 and how.schedule is None:
         told.append(f"schedule={how.pipeline}")
     if work.graphs is None:
-        routed = Sizes.of(work.model.network).experts > 1
-        told.append("graphs=False" if routed else "graphs=True")
+        told.append(f"graphs={graphed(work)}")
     if not told:
         return ()
     return (

@@ -104,10 +104,13 @@ TOLD = {MAPS: "networks of maps"}
 LAUNCH_S: Mapping[str, Mapping[str, float]] = {
     "fsdp": {},
     "megatron": {"hopper": 180e-6, "blackwell": 130e-6},
+    MAPS: {"": 45e-6},
 }
 """Software -> by generation of GPUs: seconds in which the host launches a kernel, and those that
 stand for none here (casts, copies, sums of squares), without graphs; as mixtures of one sequence a
-micro-batch show, which take as long as those of two."""
+micro-batch show, which take as long as those of two. Of networks of maps, of any
+generation: eager torch under autocast took 43 to 61 (DenseNet-121, SE-ResNet-50, ResNet-50 of 64
+images; torch 2.11 on the host of an H200, 2026-11-30)."""
 EXPERT_LAUNCHES = 0.2
 """Of those seconds, what each further expert of a product takes: a library launches it, no
 framework."""
@@ -177,6 +180,7 @@ def software(
             told = f"training: no published step was fitted of {what}; as on {near[1]} in {near[2]}"
     share, exposed = found or 1.0, EXPOSED.get(name, {}).get(generation or "", 1.0)
     interval = UNKNOWN if found is None else INTERVALS[name]
-    launch_s = LAUNCH_S.get(name, {}).get(generation or "", 0.0)
+    launches = LAUNCH_S.get(name, {})
+    launch_s = launches.get(generation or "", launches.get("", 0.0))
     parted = together and name == "fsdp"
     return Software(share, ATTENTION[library], library, exposed, told, launch_s, interval, parted)

@@ -19,6 +19,7 @@ from hwmodel.systems.pipelines.named import layout_of
 from hwmodel.systems.pipelines.schedule import Layout
 from hwmodel.systems.training import optimizers, passes
 from hwmodel.systems.training.alone import ENDS, Alone, Known, remembered, shared
+from hwmodel.systems.training.division import graphed
 from hwmodel.systems.training.efficiency import Software, named, software
 from hwmodel.systems.training.fabric import Fabric
 from hwmodel.systems.training.hosted import tensors
@@ -144,8 +145,6 @@ def made(
     runs = _runs(work, how, machine, given)
     found = remembered(work, how, machine, kernel, runs, known)
     kept = how.but(recompute="none", recompute_layers=None)  # ends are never computed again
-    routed = any(each.choices for each in found.pieces)
-    graphed = not routed if work.graphs is None else work.graphs
 
     def passed(again: Execution) -> list[Stage]:
         """What each piece takes where layers compute so much again."""
@@ -153,7 +152,7 @@ def made(
         each_of = [
             layer(
                 *(each, took, again if place >= ENDS else kept, joined, runs),
-                graphed=graphed,
+                graphed=graphed(work),
                 gradient_bytes=work.kept.gradient_bytes,
             )
             for place, (each, took) in enumerate(several_of)

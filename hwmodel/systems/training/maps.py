@@ -22,6 +22,7 @@ from hwmodel.einsum.workloads.blocks.unit import Unit
 from hwmodel.einsum.workloads.layer import Layer, Network
 from hwmodel.einsum.workloads.map_gradients import VIEWS
 from hwmodel.einsum.workloads.training_step import Training
+from hwmodel.quantity.dtypes import bytes_of
 from hwmodel.quantity.errors import CoverageError
 from hwmodel.quantity.printable import shown
 from hwmodel.spine.execution import Execution
@@ -205,9 +206,12 @@ def _held(network: Network, spans: Spans, way: str) -> _Held:
 
 
 def _bytes(network: Network, at: int, batch: int) -> float:
-    """Of a map; of the images in 16 bits."""
-    elements = network.image_elements if at < 0 else network.layers[at].outputs_elements
-    return float(WIDE_BYTES * batch * elements)
+    """Of a map, in 16 bits where it says no format; of the images so."""
+    if at < 0:
+        return float(WIDE_BYTES * batch * network.image_elements)
+    layer = network.layers[at]
+    width = float(bytes_of(layer.written)) if layer.written else WIDE_BYTES
+    return width * batch * layer.outputs_elements
 
 
 def _peaks(network: Network, held: _Held, batch: int, total: float) -> list[float]:

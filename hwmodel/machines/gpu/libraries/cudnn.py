@@ -98,6 +98,8 @@ FILTERS = priors(
     """
     matrix = 0.6 in 0.2 .. 1: share of the datasheet's matrix rate, addresses of windows computed on
         the way, both operands turned
+    split = 9 in 0.2 .. 30: a kernel that clears the sums, in DRAM latencies (half of 50 times of an
+        H200, which left the others 33 % off)
     """
 )
 """The same of gradients of filters."""

@@ -2,7 +2,7 @@
 
 The layout of aiconfigurator-core (Apache-2.0): a file for each GPU and family, `latency_us` of one
 call; which kernel ran stands in `kernel_source`. Left out are kernels that are no engine's usual
-choice (Triton's and FlashAttention-4 for odd heads).
+choice (FlashAttention-4 for odd heads).
 """
 
 from collections.abc import Mapping
@@ -14,6 +14,7 @@ ATTENTION = {
     "vllm_flash_attn": "vllm:flash-attention-2",
     "vllm_flash_attn_fa2": "vllm:flash-attention-2",
     "vllm_flash_attn_fa3": "vllm:flash-attention-3",
+    "vllm_triton_attn": "vllm:triton-attention",
     "vllm_flashinfer_fiprefill": "vllm:flashinfer",
     "vllm_flashinfer_fidecode": "vllm:flashinfer",
     "vllm_flashinfer_trtllmprefill": "vllm:trtllm-gen",

@@ -47,7 +47,7 @@ def test_heads_that_share_no_keys_have_as_many_kv_heads() -> None:
 
 
 def test_other_kernels_are_left_out_and_arithmetic_in_fp8_is_tensorrt_llms() -> None:
-    assert attention(PROMPT | {"kernel_source": "vllm_triton_attn"}) is None
+    assert attention(PROMPT | {"kernel_source": "vllm_flash_attn_fa4"}) is None
     narrow = attention(PROMPT | {"attn_dtype": "fp8", "kernel_source": "torch_flow"})
     assert narrow is not None
     assert (narrow["kernel"], narrow["dtype"]) == ("trtllm:attention-e4m3", "fp8")

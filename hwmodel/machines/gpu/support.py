@@ -126,26 +126,48 @@ def placed(calls: Sequence[Any], hardware: Hardware, *, layers: bool = False) ->
     but where `layers` of a model are repeated: these are what engines run of one on every GPU,
     keys written and rows of experts sorted, and not a kernel alone.
     """
-    return tuple(_placed(call, hardware, layers) if call.library.on else call for call in calls)
+    found: list[Any] = []
+    for call in calls:
+        found += _placed(call, hardware, layers) if call.library.on else [call]
+    return tuple(found)
 
 
-def _placed(call: Any, hardware: Hardware, layers: bool) -> Any:
+def _placed(call: Any, hardware: Hardware, layers: bool) -> list[Any]:
+    """A call by the library of the stack that takes it; by several where heads differ by point."""
     generation, calibration = hardware.architecture, hardware.calibration
     own = calibration.families.get(call.family) if calibration else None
     if own is not None and own.origin == "measured" and not layers:
-        return call
+        return [call]
     names = call.library.on.get(call.schedule, {}).get(generation, ())
+    found: list[Any] = []
+    left: Any = np.asarray(call.times).astype(bool)
     for library in (SHIPPED[name] for name in names):
-        if refusal(call.schedule, library, call.problem, generation, call.times) is None:
-            launch = library.launches[call.schedule]
-            return replace(
-                call,
-                library=library,
-                activity=launch.activity,
-                menu=launch.menu,
-                resolve=launch.resolve,
-            )
-    return call
+        here = left & _is_made(library.takes(call.schedule), call.problem)
+        if not here.any() or refusal(call.schedule, library, call.problem, generation, here):
+            continue
+        launch = library.launches[call.schedule]
+        mine = replace(
+            call,
+            library=library,
+            activity=launch.activity,
+            menu=launch.menu,
+            resolve=launch.resolve,
+        )
+        found.append(_where_alone(mine, here))
+        left = left & ~here
+    return [*found, *([_where_alone(call, left)] if left.any() or not found else [])]
+
+
+def _where_alone(call: Any, here: Any) -> Any:
+    """The call at some points."""
+    return call if here.all() else replace(call, times=call.times * here.astype(np.float64))
+
+
+def _is_made(line: Support | None, problem: Any) -> Any:
+    """Where a library has kernels for heads of a size, point by point."""
+    if line is None or not line.head_dims:
+        return np.asarray(True)
+    return np.isin(problem.head_dim, line.head_dims)
 
 
 def check(calls: Sequence[Any], hardware: Hardware) -> None:
@@ -224,6 +246,9 @@ def refusal(
     widest = _where(getattr(problem, "head_dim", 0), used)
     if most is not None and np.any(widest > most):
         return f"ends at head_dim {most} on {generation}, found {np.max(widest):g}"
+    if line.head_dims and not np.all(np.isin(widest, line.head_dims)):
+        sizes = ", ".join(map(str, line.head_dims))
+        return f"has kernels for a head_dim of {sizes}, found {widest.min():g} to {widest.max():g}"
     if _thinned(problem) and not line.skips:
         return "computes every block that its mask leaves, and not a density of them"
     if line.query_rows is not None:

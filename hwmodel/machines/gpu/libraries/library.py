@@ -94,6 +94,7 @@ class Support:
         alike: formats that both operands may have; None: all of `formats`.
         blocks: whether the second operand has a scale for each block; None: as may be.
         head_dim: largest head dimension by generation; none: of any size.
+        head_dims: head dimensions that there are kernels for; none: all up to the largest.
         multiples: format -> argument -> number that it has to be a multiple of.
         skips: whether they skip blocks of keys that a density leaves out.
         structured: whether they take weights of which some in each group along the sum are zero
@@ -111,6 +112,7 @@ class Support:
     alike: tuple[str, ...] | None = None
     blocks: bool | None = None
     head_dim: Mapping[str, int] = field(default_factory=lambda: {})
+    head_dims: tuple[int, ...] = ()
     multiples: Mapping[str, Mapping[str, int]] = field(default_factory=lambda: {})
     query_rows: int | None = None
     skips: bool = False

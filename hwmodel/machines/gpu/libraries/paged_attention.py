@@ -6,6 +6,8 @@ What runs where, as the rows name it that the calibrations are fitted to (aiconf
     vLLM          Ampere, Ada, Blackwell RTX   FlashAttention-2; FlashInfer where the cache is fp8
                   Hopper                       FlashAttention-3
                   Blackwell                    TRT-LLM-gen's kernels by FlashInfer
+                  Ada, Blackwell               Triton's (`schedules.unified`), of caches in fp8 in
+                                               heads that FlashInfer has no kernel for
     TensorRT-LLM  Blackwell                    its own, prompts by FMHA and decode by TRT-LLM-gen
                   all others                   decode by XQA or MMHA (`schedules.xqa`)
 """
@@ -23,7 +25,10 @@ from hwmodel.machines.gpu.libraries.library import (
     Support,
     priors,
 )
-from hwmodel.machines.gpu.schedules import attention, flash3, paged, xqa
+from hwmodel.machines.gpu.schedules import attention, flash3, paged, unified, xqa
+
+LEFT_OUT = (0.7, 1.4)
+"""What holds the times of generations that a fit of several left out, in multiples."""
 
 PREFILL = priors(
     """
@@ -91,6 +96,47 @@ FEW_OF_TRTLLM = priors(
     sharpness = 3 in 1 .. 16: exponent of the norm that overlaps units and DRAM
     """
 )
+UNIFIED_PREFILL = priors(
+    """
+    matrix = 0.36 in 0.02 .. 1: share of the datasheet's matrix rate, inside fused attention
+    exp = 0.5 in 0.05 .. 1: share of the exponential unit's rate, the softmax's other instructions
+        in series
+    dram = 0.9 in 0.9 .. 0.9: share of the datasheet's DRAM bandwidth: seldom binds
+    l2 = 1 in 0.2 .. 2: share of the catalogue's L2 bandwidth
+    port = 0.28 in 0.03 .. 1: share of a processor's port at which a block moves Q, O and its first
+        keys
+    copy = 0.016 in 0.002 .. 1: share of 32 copy instructions a clock and processor, an element
+        each, at which keys and values are written into their pages
+    narrow = 0.31 in 0.02 .. 2: share of 32 elements a clock and processor that are widened
+    launch = 7.4 in 0.3 .. 20: kernel to kernel, the one that writes keys into their pages included,
+        in graph launches of the device
+    fill = 1.8 in 0 .. 12: first loads and last stores of a block, pages looked up, in DRAM latencies
+    step = 0.3 in 0 .. 5: wait for the keys of a step, in DRAM latencies
+    sharpness = 5.5 in 1 .. 16: exponent of the norm that overlaps units and DRAM
+    """,
+    LEFT_OUT,
+)
+UNIFIED_DECODE = priors(
+    """
+    matrix = 0.99 in 0.01 .. 1: share of the datasheet's matrix rate, padded rows counted
+    exp = 0.4 in 0.1 .. 1: share of the exponential unit's rate, the softmax's other instructions in
+        series
+    dram = 0.8 in 0.4 .. 1: share of the datasheet's DRAM bandwidth
+    l2 = 1.57 in 0.2 .. 2: share of the catalogue's L2 bandwidth
+    port = 0.18 in 0.05 .. 1: share of a processor's port at which a block moves Q, O and its first
+        keys
+    narrow = 0.26 in 0.02 .. 2: share of 32 elements a clock and processor that are widened
+    launch = 9.6 in 0.3 .. 20: kernel to kernel, in graph launches of the device
+    fill = 2.3 in 0 .. 12: first loads and last stores of a block, pages looked up, in DRAM latencies
+    reduction = 1 in 0 .. 12: the launch that combines split keys, in graph launches
+    step = 1.3 in 0 .. 12: wait for the keys of a step, in DRAM latencies
+    split = 0.06 in 0 .. 3: one more part to combine, in DRAM latencies
+    sharpness = 4 in 1 .. 16: exponent of the norm that overlaps units and DRAM
+    """,
+    LEFT_OUT,
+)
+"""Of vLLM's Triton attention, fitted to the 85 rows of five GPUs together, which are too few of one:
+generations left out are 4 to 12 % off in prompts, 18 to 25 % in decode."""
 LATENTS: dict[str, int] = dict.fromkeys(GENERATIONS, 576)
 WIDEST: dict[str, int] = dict.fromkeys(GENERATIONS, 512)
 
@@ -108,10 +154,11 @@ def _library(
     prefill: Launch,
     decode: Launch,
     narrow: bool = False,
+    sizes: tuple[int, ...] = (),
 ) -> Library:
     """One engine's attention on some generations of GPUs; of a cache in fp8 where `narrow`."""
     formats = {"bf16": places, "fp16": places}
-    line = Support(("prefill", "decode"), formats, SOURCE, head_dim=WIDEST)
+    line = Support(("prefill", "decode"), formats, SOURCE, head_dim=WIDEST, head_dims=sizes)
     if narrow:
         line = replace(line, narrow=("fp8",), alike=())
     launches, given = {"prefill": prefill, "decode": decode}, {"prefill": PREFILL, "decode": DECODE}
@@ -119,12 +166,18 @@ def _library(
 
 
 def _both(
-    name: str, title: str, places: tuple[str, ...], prefill: Launch, decode: Launch
+    name: str,
+    title: str,
+    places: tuple[str, ...],
+    prefill: Launch,
+    decode: Launch,
+    sizes: tuple[int, ...] = (),
 ) -> tuple[Library, Library]:
-    """The library, and that of its kernels for caches in fp8."""
+    """The library, and that of its kernels for caches in fp8, of heads of some sizes."""
+    how, told = (places, prefill, decode), f"{title}, fp8 cache"
     return (
-        _library(name, title, places, prefill, decode),
-        _library(f"{name}-fp8", f"{title}, fp8 cache", places, prefill, decode, narrow=True),
+        _library(name, title, *how),
+        _library(f"{name}-fp8", told, *how, narrow=True, sizes=sizes),
     )
 
 
@@ -137,6 +190,10 @@ GEN_XQA = Launch(attention.activity, paged.TRTLLM_DECODE, paged.xqa)
 XQA = Launch(xqa.activity, xqa.DECODE, xqa.checked)
 UNCUT = Launch(xqa.activity, xqa.DECODE, xqa.uncut)
 FUSED = Launch(xqa.fused, xqa.NARROW, xqa.narrow)
+
+BY_FLASHINFER = (64, 128, 256, 512)
+"""Head dimensions of its kernels, the last on data centres' Blackwell alone: the rows of other
+sizes name Triton's."""
 
 FLASH2 = _library(
     "vllm:flash-attention-2",
@@ -152,6 +209,7 @@ FLASHINFER = _library(
     _prompts(paged.PACKED, paged.narrow),
     Launch(attention.activity, paged.PACKED_DECODE, paged.filled),
     narrow=True,
+    sizes=BY_FLASHINFER[:-1],
 )
 FLASH3 = _both(
     "vllm:flash-attention-3",
@@ -164,10 +222,30 @@ TRTLLM_GEN = _both(
     "vllm:trtllm-gen",
     "vLLM's TRT-LLM-gen attention over pages",
     ("blackwell",),
-    _prompts(paged.GEN, paged.fixed),
+    _prompts(paged.GEN, paged.gen),
     FILLED,
+    BY_FLASHINFER,
 )
-BY_GEN: Mapping[str, Mapping[str, Launch]] = {"blackwell": {"decode": GEN_XQA}}
+UNIFIED = replace(
+    _library(
+        "vllm:triton-attention-fp8",
+        "vLLM's Triton attention over pages, fp8 cache",
+        (*WITHOUT_TENSOR_MEMORY[1:], "blackwell"),
+        Launch(unified.prefill, unified.PREFILL, unified.prompts),
+        Launch(unified.decode, unified.DECODE, unified.few),
+        narrow=True,
+    ),
+    priors={"prefill": UNIFIED_PREFILL, "decode": UNIFIED_DECODE},
+)
+ON_GEN, NARROW_ON_GEN, E4M3_ON_GEN = (
+    {"prefill": Launch(made, paged.GEN, paged.gen_masked), "decode": GEN_XQA}
+    for made in (paged.rotating, paged.rotating_in_fp8, paged.narrowed)
+)
+ROTATING = Launch(paged.rotating, paged.TRTLLM, paged.trtllm)
+NARROW_ON_HOPPER = {
+    "prefill": Launch(paged.rotating_in_fp8, paged.TRTLLM_FP8, paged.e4m3),
+    "decode": FUSED,
+}
 TRTLLM = tuple(
     replace(
         each,
@@ -181,11 +259,14 @@ TRTLLM = tuple(
             "trtllm:attention",
             "TensorRT-LLM's attention over pages",
             NVIDIA,
-            _prompts(paged.TRTLLM, paged.trtllm),
+            ROTATING,
             XQA,
         ),
         (XQA, UNCUT),
-        (BY_GEN, {**BY_GEN, "hopper": {"decode": FUSED}}),
+        (
+            {"blackwell": ON_GEN},
+            {"blackwell": NARROW_ON_GEN, "hopper": NARROW_ON_HOPPER},
+        ),
         strict=True,
     )
 )
@@ -193,7 +274,7 @@ TRTLLM_E4M3 = Library(
     name="trtllm:attention-e4m3",
     title="TensorRT-LLM's attention that multiplies in fp8",
     launches={"prefill": Launch(paged.narrowed, paged.TRTLLM_FP8, paged.e4m3), "decode": UNCUT},
-    apart={**BY_GEN, "hopper": {"decode": FUSED}},
+    apart={"blackwell": E4M3_ON_GEN, "hopper": {"decode": FUSED}},
     support=(
         Support(
             ("prefill", "decode"),
@@ -230,11 +311,11 @@ LATENT = tuple(
         strict=True,
     )
 )
-LIBRARIES = (FLASH2, FLASHINFER, *FLASH3, *TRTLLM_GEN, *TRTLLM, TRTLLM_E4M3, *LATENT)
+LIBRARIES = (FLASH2, FLASHINFER, UNIFIED, *FLASH3, *TRTLLM_GEN, *TRTLLM, TRTLLM_E4M3, *LATENT)
 
 OF_VLLM: Mapping[str, tuple[str, ...]] = {
-    **dict.fromkeys(WITHOUT_TENSOR_MEMORY, (FLASH2.name, FLASHINFER.name)),
+    **dict.fromkeys(WITHOUT_TENSOR_MEMORY, (FLASH2.name, FLASHINFER.name, UNIFIED.name)),
     "hopper": tuple(each.name for each in FLASH3),
-    "blackwell": tuple(each.name for each in TRTLLM_GEN),
+    "blackwell": (*(each.name for each in TRTLLM_GEN), UNIFIED.name),
 }
 """Generation -> what vLLM's attention is there, the first that takes the formats; else its own."""

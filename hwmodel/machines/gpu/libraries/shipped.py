@@ -52,7 +52,8 @@ MADE = (
     (
         "hwmodel.machines.gpu.libraries.paged_attention",
         "vllm:flash-attention-2 vllm:flashinfer-fp8 vllm:flash-attention-3"
-        " vllm:flash-attention-3-fp8 vllm:trtllm-gen vllm:trtllm-gen-fp8 trtllm:attention"
+        " vllm:flash-attention-3-fp8 vllm:trtllm-gen vllm:trtllm-gen-fp8"
+        " vllm:triton-attention-fp8 trtllm:attention"
         " trtllm:attention-fp8 trtllm:attention-e4m3 trtllm:latent-attention"
         " trtllm:latent-attention-fp8",
     ),

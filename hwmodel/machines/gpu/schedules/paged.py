@@ -81,6 +81,18 @@ MASKING_FP8 = 12
 """Vector instructions per score of its masked steps in fp8: prompts of 2,048 tokens that see 128
 take as long as those that see all (an H100)."""
 
+TOKEN_THREADS, FURTHER = 512, 4
+"""Threads of vLLM's block that writes a token's keys, an element each, and how many further elements
+cost as much as the first: tokens of 512 elements and of 1,024 take alike, those of 8,192 three times
+as long, those of 128 a quarter (an A100, H100, B200, RTX PRO 6000; caches in 16 bits and in fp8)."""
+
+MASKING_GEN = 8
+"""Vector instructions per score of a masked step of TRT-LLM-gen's."""
+
+MASKING_WINDOW, MASKING_WINDOW_FP8 = 16, 48
+"""The same of TensorRT-LLM's where a window hides keys, and in fp8 on Hopper: there a block of 128
+rows that see 128 keys takes 16 us, without a window 5 (published rows of an H100)."""
+
 MOST_OTHERS = 4
 """Blocks of those on a processor."""
 
@@ -101,7 +113,7 @@ PACKED = (
 )
 PACKED_DECODE = (AttentionTile(WARP_ROWS, TILE, stages=1, warps=4, packed=2, resident=2),)
 FLASH3 = (AttentionTile(TILE, TILE, packed=2, in_order=1),)
-GEN = (AttentionTile(GEN_ROWS, TILE, packed=0),)
+GEN = (AttentionTile(GEN_ROWS, TILE, packed=0, in_order=1, masking=MASKING_GEN),)
 GEN_DECODE = (AttentionTile(DECODE_ROWS, TILE, stages=1, warps=4, packed=2),)
 TRTLLM = (AttentionTile(TILE, TILE, packed=0, in_order=1),)
 TRTLLM_FP8 = (replace(TRTLLM[0], masking=MASKING_FP8),)
@@ -112,31 +124,56 @@ LATENT = (AttentionTile(DECODE_ROWS, DECODE_ROWS, stages=1, warps=8, packed=2),)
 
 
 def prefill(problem: AttentionProblem, tile: AttentionTile, limits: Limits) -> Activity:
-    """Attention of prompts: new keys and values into their pages, then the kernel.
+    """Attention of prompts: new keys and values into their pages, then the kernel."""
+    return Serial((pages(problem), attention.activity(problem, tile, limits)))
 
-    The kernel that writes pages has a pace of its own, so many elements a clock and processor.
-    """
-    new = problem.batch * problem.kv_heads * problem.queries * problem.stored_dim
+
+def pages(problem: AttentionProblem) -> Work:
+    """vLLM's kernel that writes new keys and values, a block for each token, at its own pace."""
+    tokens = problem.batch * problem.queries
+    of_token = problem.kv_heads * problem.stored_dim / 2
+    first = least((of_token, TOKEN_THREADS))
+    copied = 2 * tokens * (first + (of_token - first) / FURTHER)
+    new = 2 * tokens * of_token
     read, kept = new * bytes_of(problem.dtype), new * bytes_of(problem.kv_dtype)
-    pages = Work(read={"dram": read, "l2": read, "copy": new}, written={"dram": kept, "l2": kept})
-    return Serial((pages, attention.activity(problem, tile, limits)))
+    return Work(read={"dram": read, "l2": read, "copy": copied}, written={"dram": kept, "l2": kept})
+
+
+def rotating(problem: AttentionProblem, tile: AttentionTile, limits: Limits) -> Activity:
+    """The same of TensorRT-LLM: a kernel brings queries, keys and values to where they belong.
+
+    It rotates them on the way and narrows what is narrower, all elements at one pace.
+    """
+    return Serial((_rotated(problem), attention.activity(problem, tile, limits)))
+
+
+def rotating_in_fp8(problem: AttentionProblem, tile: AttentionTile, limits: Limits) -> Activity:
+    """The same of a cache in fp8 where queries are narrowed to it (Hopper, data centres' Blackwell).
+
+    Rows of such caches take as long as those of fp8 throughout.
+    """
+    return rotating(replace(problem, dtype=problem.kv_dtype), tile, limits)
 
 
 def narrowed(problem: AttentionProblem, tile: AttentionTile, limits: Limits) -> Activity:
-    """The same in fp8: queries, keys and values come in 16 bits, and are narrowed on their way.
+    """The same in fp8.
 
     Kernels of warps multiply in fp8 for heads between `OTHERS`, and in 16 bits for those sizes.
     """
+    other = _is_other(problem, limits)
+    found = _either(other, _in_16_bits, attention.activity, problem, tile, limits)
+    return Serial((_rotated(problem), found))
+
+
+def _rotated(problem: AttentionProblem) -> Work:
     queries = problem.batch * problem.heads * problem.queries * problem.head_dim
     new = problem.batch * problem.kv_heads * problem.queries * problem.stored_dim
-    given, kept = (queries + new) * GIVEN_BYTES, (queries + new) * bytes_of(problem.dtype)
-    moved = Work(
+    given = (queries + new) * GIVEN_BYTES
+    kept = queries * bytes_of(problem.dtype) + new * bytes_of(problem.kv_dtype)
+    return Work(
         read={"dram": given, "l2": given, "copy": queries + new},
         written={"dram": kept, "l2": kept},
     )
-    other = _is_other(problem, limits)
-    found = _either(other, _in_16_bits, attention.activity, problem, tile, limits)
-    return Serial((moved, found))
 
 
 def _either(
@@ -222,9 +259,14 @@ def narrow(tile: AttentionTile, problem: AttentionProblem, limits: Limits) -> At
     return _held(tile, problem, limits)
 
 
-def fixed(tile: AttentionTile, problem: AttentionProblem, limits: Limits) -> AttentionTile:
-    """A launch for prompts on tiles of one size, one on a processor."""
-    return tile
+def gen(tile: AttentionTile, problem: AttentionProblem, limits: Limits) -> AttentionTile:
+    """TRT-LLM-gen's launch for prompts, one block on a processor.
+
+    Tensor memory holds the scores and outputs of two tiles of 128 rows, and of one of wide heads.
+    """
+    lone = problem.head_dim > TILE
+    rows, warps = where(lone, TILE, tile.block_q), where(lone, 4, tile.warps)
+    return replace(tile, block_q=rows + 0 * tile.split, warps=warps)
 
 
 def trtllm(tile: AttentionTile, problem: AttentionProblem, limits: Limits) -> AttentionTile:
@@ -237,8 +279,22 @@ def trtllm(tile: AttentionTile, problem: AttentionProblem, limits: Limits) -> At
     found = whole_tiles(tile, problem, limits)
     keys = least((found.block_k, ceil_div(problem.keys, WARP_ROWS) * WARP_ROWS))
     found = replace(found, block_k=keys, fitting=where(wide, WARPGROUP_ROWS, WARP_ROWS))
-    held = _held(found, problem, limits)
+    held = _held(_windowed(found, problem, wide & (limits.pair == 1)), problem, limits)
     return replace(held, resident=where(wide, 1, held.resident))
+
+
+def _windowed(tile: AttentionTile, problem: AttentionProblem, by_hopper: Any) -> AttentionTile:
+    """The tile with what masks cost where a window hides keys."""
+    if problem.window is None:
+        return tile
+    narrow = by_hopper & (bytes_of(problem.kv_dtype) < GIVEN_BYTES)
+    masking = where(narrow, MASKING_WINDOW_FP8, MASKING_WINDOW)
+    return replace(tile, masking=where(problem.keys > problem.window, masking, tile.masking))
+
+
+def gen_masked(tile: AttentionTile, problem: AttentionProblem, limits: Limits) -> AttentionTile:
+    """TRT-LLM-gen's launch as TensorRT-LLM calls it."""
+    return _windowed(gen(tile, problem, limits), problem, False)
 
 
 def e4m3(tile: AttentionTile, problem: AttentionProblem, limits: Limits) -> AttentionTile:

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import numpy as np
 import pytest
 
 import hwmodel as hw
@@ -30,6 +31,13 @@ PROMPT: dict[str, Any] = {"queries": 512, "keys": 512, "causal": True}
         ("h100", PROMPT, "prefill:vllm:flash-attention-3"),
         ("b200", PROMPT, "prefill:vllm:trtllm-gen"),
         ("gb200", {"kv_dtype": "fp8"}, "decode:vllm:trtllm-gen-fp8"),
+        (
+            "b200",
+            PROMPT | {"kv_dtype": "fp8", "head_dim": 192},
+            "prefill:vllm:triton-attention-fp8",
+        ),
+        ("l40s", {"kv_dtype": "fp8", "head_dim": 80}, "decode:vllm:triton-attention-fp8"),
+        ("b200", {"head_dim": 192}, "decode:vllm:trtllm-gen"),
         ("h200", {}, "decode:vllm"),  # measured there, under that name
         ("mi300x", {}, "decode:vllm"),
     ],
@@ -78,6 +86,26 @@ def test_libraries_of_fp8_caches_take_no_other_cache() -> None:
             line = each.takes("decode")
             assert line is not None
             assert (line.narrow, line.alike) == (("fp8",), ())
+
+
+def test_heads_of_a_sweep_run_by_the_kernel_that_each_has() -> None:
+    how: dict[str, Any] = {"heads": 32, "kv_heads": 8, "queries": 512, "keys": 512, "causal": True}
+    made = hw.workloads.attention(4, head_dim=np.array([128, 192]), kv_dtype="fp8", **how)
+    both = hw.predict(made, on="b200", kernel="vllm", l2="warm")
+    assert {part.family for part in both.parts} == {
+        "prefill:vllm:trtllm-gen-fp8",
+        "prefill:vllm:triton-attention-fp8",
+    }
+    alone = [
+        hw.predict(made.but(head_dim=dim), on="b200", kernel="vllm", l2="warm").time_s
+        for dim in (128, 192)
+    ]
+    assert both.time_s == pytest.approx(alone)
+
+
+def test_a_head_without_a_kernel_is_refused_by_name() -> None:
+    with pytest.raises(CoverageError, match="head_dim of 64, 128, 256, found 192"):
+        family("l40s", "vllm:flashinfer-fp8", kv_dtype="fp8", head_dim=192)
 
 
 def test_one_query_may_have_a_window_without_being_called_causal() -> None:

@@ -33,6 +33,50 @@ def test_new_keys_and_values_are_read_and_written_once_more_than_attention_asks_
     assert whole.written["dram"] - alone.written["dram"] == new  # fp8 in the cache
 
 
+@pytest.mark.parametrize(
+    ("kv_heads", "dim", "elements"), [(2, 64, 128), (8, 64, 512), (8, 128, 640), (64, 128, 2432)]
+)
+def test_a_token_is_written_by_a_block_of_512_threads(
+    kv_heads: int, dim: int, elements: int
+) -> None:
+    """Of keys, and of values as many; a thread's further elements cost a quarter of its first."""
+    asked = problem(3, kv_heads, kv_heads, 50, 50, dim=dim)
+    assert paged.pages(asked).read["copy"] == 3 * 50 * 2 * elements
+
+
+def test_tensorrt_llm_moves_queries_too_before_a_prompt() -> None:
+    asked = problem(2, 32, 8, 512, 512)
+    (tile,) = paged.TRTLLM
+    alone = totals(attention.activity(asked, tile, H200))
+    whole = totals(paged.rotating(asked, tile, H200))
+    moved = 2 * 512 * (32 + 2 * 8) * 128
+    assert whole.read["copy"] == moved
+    assert whole.written["dram"] - alone.written["dram"] == 2 * moved
+
+
+@pytest.mark.parametrize(("dim", "rows"), [(64, 256), (128, 256), (256, 128)])
+def test_tensor_memory_holds_two_tiles_of_rows_or_one_of_wide_heads(dim: int, rows: int) -> None:
+    (tile,) = paged.GEN
+    assert paged.gen(tile, problem(1, 8, 8, 512, 512, dim=dim), B200).block_q == rows
+
+
+@pytest.mark.parametrize(
+    ("room", "kv_dtype", "window", "masking"),
+    [
+        (H200, "fp8", 128, 48),
+        (H200, "bf16", 128, 16),
+        (H200, "fp8", 512, 3),
+        (L40S, "fp8", 128, 16),
+    ],
+)
+def test_a_window_that_hides_keys_costs_masks(
+    room: Any, kv_dtype: str, window: int, masking: int
+) -> None:
+    (tile,) = paged.TRTLLM
+    asked = problem(1, 8, 8, 512, 512, window=window, kv_dtype=kv_dtype)
+    assert paged.trtllm(tile, asked, room).masking == masking
+
+
 def test_flash_attention_2_splits_keys_only_where_a_groups_heads_become_rows() -> None:
     (tile,) = paged.FLASH2_DECODE
     alone = paged.flash2_decode(tile, problem(4, 2, 2, 1, 8192), A100)

@@ -656,6 +656,7 @@ class _Libraries:
     vllm_narrow_cache: Library
     vllm_nvfp4: Library
     vllm_scaled_experts: Library
+    vllm_triton_attention_fp8: Library
     vllm_trtllm_gen: Library
     vllm_trtllm_gen_fp8: Library
     weight_only: Library

@@ -110,7 +110,8 @@ UNIFIED_PREFILL = priors(
     narrow = 0.31 in 0.02 .. 2: share of 32 elements a clock and processor that are widened
     launch = 7.4 in 0.3 .. 20: kernel to kernel, the one that writes keys into their pages included,
         in graph launches of the device
-    fill = 1.8 in 0 .. 12: first loads and last stores of a block, pages looked up, in DRAM latencies
+    fill = 1.8 in 0 .. 12: first loads and last stores of a block, pages looked up, in DRAM
+        latencies
     step = 0.3 in 0 .. 5: wait for the keys of a step, in DRAM latencies
     sharpness = 5.5 in 1 .. 16: exponent of the norm that overlaps units and DRAM
     """,
@@ -127,7 +128,8 @@ UNIFIED_DECODE = priors(
         keys
     narrow = 0.26 in 0.02 .. 2: share of 32 elements a clock and processor that are widened
     launch = 9.6 in 0.3 .. 20: kernel to kernel, in graph launches of the device
-    fill = 2.3 in 0 .. 12: first loads and last stores of a block, pages looked up, in DRAM latencies
+    fill = 2.3 in 0 .. 12: first loads and last stores of a block, pages looked up, in DRAM
+        latencies
     reduction = 1 in 0 .. 12: the launch that combines split keys, in graph launches
     step = 1.3 in 0 .. 12: wait for the keys of a step, in DRAM latencies
     split = 0.06 in 0 .. 3: one more part to combine, in DRAM latencies
@@ -135,8 +137,8 @@ UNIFIED_DECODE = priors(
     """,
     LEFT_OUT,
 )
-"""Of vLLM's Triton attention, fitted to the 85 rows of five GPUs together, which are too few of one:
-generations left out are 4 to 12 % off in prompts, 18 to 25 % in decode."""
+"""Of vLLM's Triton attention, fitted to 85 rows of five GPUs together, too few of one: GPUs left
+out are 4 to 12 % off in prompts, 18 to 25 in decode."""
 LATENTS: dict[str, int] = dict.fromkeys(GENERATIONS, 576)
 WIDEST: dict[str, int] = dict.fromkeys(GENERATIONS, 512)
 

@@ -82,9 +82,10 @@ MASKING_FP8 = 12
 take as long as those that see all (an H100)."""
 
 TOKEN_THREADS, FURTHER = 512, 4
-"""Threads of vLLM's block that writes a token's keys, an element each, and how many further elements
-cost as much as the first: tokens of 512 elements and of 1,024 take alike, those of 8,192 three times
-as long, those of 128 a quarter (an A100, H100, B200, RTX PRO 6000; caches in 16 bits and in fp8)."""
+"""Threads of vLLM's block that writes a token's keys, an element each, and how many further
+elements cost as much as the first: tokens of 512 elements and of 1,024 take alike, those of 8,192
+three times as long, those of 128 a quarter (an A100, H100, B200 and RTX PRO 6000; caches in 16 bits
+and in fp8)."""
 
 MASKING_GEN = 8
 """Vector instructions per score of a masked step of TRT-LLM-gen's."""
@@ -129,7 +130,7 @@ def prefill(problem: AttentionProblem, tile: AttentionTile, limits: Limits) -> A
 
 
 def pages(problem: AttentionProblem) -> Work:
-    """vLLM's kernel that writes new keys and values, a block for each token, at its own pace."""
+    """Work of the kernel that writes keys and values, a block for each token, at its own pace."""
     tokens = problem.batch * problem.queries
     of_token = problem.kv_heads * problem.stored_dim / 2
     first = least((of_token, TOKEN_THREADS))
@@ -148,7 +149,7 @@ def rotating(problem: AttentionProblem, tile: AttentionTile, limits: Limits) -> 
 
 
 def rotating_in_fp8(problem: AttentionProblem, tile: AttentionTile, limits: Limits) -> Activity:
-    """The same of a cache in fp8 where queries are narrowed to it (Hopper, data centres' Blackwell).
+    """The same of a cache in fp8 to which queries are narrowed: Hopper, data centres' Blackwell.
 
     Rows of such caches take as long as those of fp8 throughout.
     """

@@ -34,7 +34,7 @@ def test_keys_of_few_sequences_are_cut(batch: int, keys: int, split: int, step: 
 
 
 def test_every_element_that_a_step_loads_is_widened() -> None:
-    """2 sequences of 32 tokens, 16 heads for one KV head: 32 blocks each, of one step of 32 keys."""
+    """2 sequences of 32 tokens, 16 heads for one KV head: 32 blocks each, one step of 32 keys."""
     asked = problem(2, 16, 1, 32, 32)
     tile = unified.prompts(unified.PREFILL[0], asked, B200)
     done = totals(unified.prefill(asked, tile, B200))

@@ -1,9 +1,10 @@
 """Formats of a network's maps: one for all, or those that torch.autocast makes.
 
 Under autocast convolutions, products and attention read and write 16 bits (what they read in 32
-is narrowed by a kernel before); layer norms compute in 32 bits and write them (what they read in 16
-is widened); anything else has the widest format of what it reads (PyTorch, Automatic Mixed
-Precision package, lists of operations for CUDA). The image comes in 32 bits.
+is narrowed by a kernel before); norms of layers and groups and softmax compute in 32 bits and
+write them (what they read in 16 is widened), but norms that a network has in 16; anything else has
+the widest format of what it reads (PyTorch, Automatic Mixed Precision package, lists of operations
+for CUDA). The image comes in 32 bits.
 """
 
 from collections.abc import Iterator, Sequence
@@ -13,8 +14,8 @@ from hwmodel.einsum.cascade import Cascade, Stage
 from hwmodel.einsum.notation import parse
 from hwmodel.einsum.workloads.layer import WEIGHTED, Formats, Layer, Network
 
-NARROWED = (*WEIGHTED, "attention")
-WIDENED = ("layernorm", "groupnorm")
+NARROWED = (*WEIGHTED, "attention", "matmul")
+WIDENED = ("layernorm", "groupnorm", "softmax")
 PROMOTED = ("gain", "tokens")
 """Layers that join a map and parameters, which stay in 32 bits."""
 WIDE = "fp32"
@@ -32,7 +33,7 @@ def stages(layers: Sequence[Layer], dtype: str, batch: int, autocast: bool) -> I
         read = [held[at + 1] for at in layer.inputs]
         widest = WIDE if WIDE in read else dtype
         kind = layer.kind
-        made = _made(layer, dtype, widest)
+        made = dtype if layer.narrow else _made(layer, dtype, widest)
         target = widest if kind in PROMOTED else made
         apart = kind in NARROWED or _widened(layer)
         for at, given in zip(layer.inputs, read, strict=True):
@@ -46,7 +47,8 @@ def stages(layers: Sequence[Layer], dtype: str, batch: int, autocast: bool) -> I
 def converted(network: Network, dtype: str) -> Network:
     """A network with the conversions that a step of training makes, and the format of each map.
 
-    The image comes in `dtype`: its conversion is not the device's.
+    The image comes in `dtype`: its conversion is not the device's. Norms are torch's, also where a
+    network has its own in 16 bits.
     """
     found: list[Layer] = []
     places, copies = {-1: -1}, dict[tuple[int, str], int]()
@@ -78,7 +80,7 @@ def _made(layer: Layer, dtype: str, widest: str) -> str:
 
 def _widened(layer: Layer) -> bool:
     """Whether it computes in 32 bits; a norm of each channel is a batch norm, which does not."""
-    return layer.kind in WIDENED and (layer.kind == "layernorm" or layer.groups < layer.filters)
+    return layer.kind in WIDENED and (layer.kind != "groupnorm" or layer.groups < layer.filters)
 
 
 def _cast(layer: Layer, place: int, given: str, made: str) -> Layer:

@@ -25,7 +25,7 @@ from hwmodel.einsum.cascade import Stage
 from hwmodel.einsum.network import Stack
 from hwmodel.einsum.origin import Origin
 from hwmodel.einsum.workloads import autocast as formats_of
-from hwmodel.einsum.workloads import families, layer_list
+from hwmodel.einsum.workloads import families, layer_list, shorthand
 from hwmodel.einsum.workloads.layer import Layer, Network
 from hwmodel.einsum.workloads.patches import Patched, patched
 from hwmodel.einsum.workloads.rows import copy
@@ -168,8 +168,10 @@ def network(name: str, resolution: int | None, width: float, classes: int | None
 def _shipped(name: str, resolution: int | None, width: float, classes: int | None) -> Network:
     if name not in NETWORKS and name in families.variants() and width == 1.0:
         return families.network(name, resolution, classes)
+    if name not in NETWORKS and name in shorthand.names() and width == 1.0:
+        return shorthand.network(name, resolution, classes)
     if name not in NETWORKS:
-        known = (*NETWORKS, *families.variants())
+        known = (*NETWORKS, *families.variants(), *shorthand.names())
         raise UnknownNameError(f"network (or file: {', '.join(FILES)})", name, known)
     family = NETWORKS[name]
     if width != 1.0 and not family.ratios:

@@ -19,7 +19,8 @@ or one of
     {mark: name}     the map so far, which `reads` and `with` may name
     {back: name}     goes on from there; names may have numbers, "level {level}"
 
-A layer with `norm: true` and `act: relu` is followed by one of each. A family on volumes has three
+A layer with `norm: true` and `act: relu` is followed by one of each, and a layer norm with
+`narrow: true` computes in 16 bits under autocast. A family on volumes has three
 `sides` in the place of a resolution; `image` is how many channels it reads (3). A block that is
 `reversible` can find its input again from what it made. Texts that name a block, a
 kind, a mark or a function are taken as they are.
@@ -39,7 +40,7 @@ from hwmodel.quantity.printable import shown
 from hwmodel.quantity.yaml import table
 
 FOLDER = Path(__file__).parent / "networks"
-FLAGS = ("norm", "layernorm", "bias")
+FLAGS = ("norm", "layernorm", "bias", "narrow")
 KEYS = {"kind", "act", "reads", "with", "if", *NUMBERS, *FLAGS}
 CONTROL = {"do", "each", "as", "set", "if", "reversible"}
 IMAGE = 3
@@ -179,7 +180,8 @@ class _Made(Laid):
         others = [self.marked(entry["with"], names)] if "with" in entry else []
         act = names.get(entry.get("act", ""), entry.get("act", ""))
         function = act if entry["kind"] == "activation" else ""
-        self.put(str(entry["kind"]), (at, *others), numbers, function, bool(entry.get("bias")))
+        bias, narrow = bool(entry.get("bias")), bool(entry.get("narrow"))
+        self.put(str(entry["kind"]), (at, *others), numbers, function, bias, narrow=narrow)
         if entry.get("bias") and entry["kind"] == "conv":
             self.put("shift", (self.at,), NUMBERS)
         for kind in ("norm", "layernorm"):

@@ -45,6 +45,7 @@ class Laid:
         function: str = "",
         bias: bool = False,
         name: str | None = None,
+        narrow: bool = False,
     ) -> None:
         """One layer more, on the maps of these."""
         if kind not in KINDS or (function and function not in FUNCTIONS):
@@ -88,6 +89,7 @@ class Laid:
                 heads=number["heads"],
                 function=function,
                 bias=bias,
+                narrow=narrow,
                 depth=depth,
                 out_depth=out[0],
                 kernel_depth=kernel if solid and spatial else 1,

@@ -22,7 +22,7 @@ from hwmodel.einsum.notation import parse
 from hwmodel.einsum.workloads.attention import attention
 from hwmodel.einsum.workloads.convolution import conv2d
 from hwmodel.einsum.workloads.gemm import gemm
-from hwmodel.einsum.workloads.rows import add, copy, layernorm, multiply
+from hwmodel.einsum.workloads.rows import add, copy, layernorm, multiply, softmax
 from hwmodel.einsum.workloads.sliding import Side, Slide
 
 WEIGHTED = ("conv", "depthwise", "transposed", "linear", "dense")
@@ -32,7 +32,7 @@ POOLS = ("mean", "average", "maximum")
 KINDS = (
     *(*WEIGHTED, *POOLS, "add", "multiply", "scale", "concat", "activation"),
     *("norm", "shift", "gain", "layernorm", "attention", "tokens", "first", "merge", "move"),
-    *("groupnorm", "enlarge", "half", "cast"),
+    *("groupnorm", "enlarge", "half", "cast", "softmax", "matmul"),
 )
 """`norm` is a batch norm at inference, a factor and a sum for each channel; `gain` is a factor
 alone, `shift` a sum (a convolution's bias). `first` is the map's first place. `tokens` puts
@@ -40,7 +40,7 @@ alone, `shift` a sum (a convolution's bias). `first` is the map's first place. `
 one place of as many times the channels, `move` only copies a map into another order. `groupnorm`
 is a norm over each of `groups` of an image's channels (an instance norm where these are all),
 `enlarge` writes each place `stride` times in each direction, `half` is a view of half the channels,
-`cast` is a map in another format."""
+`cast` is a map in another format, `matmul` multiplies two maps with each other."""
 
 FUNCTIONS = ("relu", "silu", "gelu", "sigmoid", "hardswish", "tanh")
 
@@ -113,6 +113,11 @@ class Layer:
     kernel_width: int = 0
     stride_width: int = 0
     dilations: tuple[int, int] = (1, 1)
+    narrow: bool = False
+    """A norm that computes in 16 bits under autocast, where torch's do in 32 (timm: fast norms)."""
+    extents: tuple[int, ...] = ()
+    """Of `attention` windows, queries, keys, numbers of a key and, where they differ, of a value;
+    of `matmul` products, rows, columns, inner size: where the map does not say them."""
     copied: tuple[int, ...] = ()
     """Elements of the copy that its file makes of each map first: padded, transposed; 0: none."""
     depth: int = 1
@@ -234,19 +239,30 @@ class Layer:
             )
         if self.kind == "attention":
             return self._attention(kinds.inside, batch)
+        if self.kind == "matmul":
+            many, *sizes = self.extents or (1, self.places, self.filters, self.channels)
+            return gemm(
+                *sizes,
+                batch=batch * many,
+                dtype=kinds.inside,
+                out_dtype=kinds.written,
+                name=self.name,
+            )
         return self._elementwise(kinds, batch)
 
     def _attention(self, dtype: str, batch: int) -> Cascade:
         """Attention of every head over all places, or over those of each window."""
-        places = self.height * self.width
+        places, windows = self.height * self.width, 1
         if self.kernel > 1:
-            places, batch = self.kernel**2, batch * -(-places // self.kernel**2)
+            places, windows = self.kernel**2, -(-places // self.kernel**2)
+        extents = self.extents or (windows, places, places, self.filters // self.heads)
         return attention(
-            batch=batch,
+            batch=batch * extents[0],
             heads=self.heads,
-            queries=places,
-            keys=places,
-            head_dim=self.filters // self.heads,
+            queries=extents[1],
+            keys=extents[2],
+            head_dim=extents[3],
+            value_dim=extents[-1],
             dtype=dtype,
             name=self.name,
         )
@@ -257,7 +273,7 @@ class Layer:
         rows, dtype, name = batch * places, kinds.written, self.name
         plain = {"add": add, "multiply": multiply, "tokens": copy, "merge": copy, "move": copy}
         plain |= {"first": copy, "enlarge": copy, "half": copy}
-        plain |= {"concat": copy, "layernorm": layernorm}
+        plain |= {"concat": copy, "layernorm": layernorm, "softmax": softmax}
         if self.kind == "activation" and not self.function:
             plain["activation"] = copy
         if self.kind in plain:

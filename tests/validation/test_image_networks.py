@@ -29,9 +29,12 @@ def test_median_and_ranks_by_hand() -> None:
     assert "100% inside" in report(found)
 
 
-def test_networks_that_no_family_has_are_left_out(tmp_path: Path) -> None:
+def test_networks_that_are_not_known_at_their_size_are_left_out(tmp_path: Path) -> None:
     path = tmp_path / "table.csv"
-    path.write_text(f"{HEADER}\nresnet18,224,1000,8\nnobody_18,224,1000,8\n", encoding="utf-8")
+    path.write_text(
+        f"{HEADER}\nresnet18,224,1000,8\nnobody_18,224,1000,8\nmixer_b16_224,96,1000,8\n",
+        encoding="utf-8",
+    )
     (found,) = compared(path, "h200")
     assert (found.name, found.measured_s) == ("resnet18", 0.001)
 
@@ -39,11 +42,11 @@ def test_networks_that_no_family_has_are_left_out(tmp_path: Path) -> None:
 @pytest.mark.thorough
 @pytest.mark.skipif(not TABLE.is_file(), reason="needs ../shared/data/timm")
 def test_networks_on_an_rtx_4090_by_torch_are_off_by_less_than_a_quarter(tmp_path: Path) -> None:
-    """Every third row of the table."""
+    """Every twelfth row of the table."""
     head, *lines = TABLE.read_text(encoding="utf-8").splitlines(keepends=True)
-    third = tmp_path / "third.csv"
-    third.write_text("".join((head, *lines[::3])), encoding="utf-8")
-    found = compared(third)
+    some = tmp_path / "some.csv"
+    some.write_text("".join((head, *lines[::12])), encoding="utf-8")
+    found = compared(some)
     assert len(found) > 30
     assert median_error(found) <= 0.25
     assert rank_correlation(found) >= 0.95

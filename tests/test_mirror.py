@@ -17,6 +17,10 @@ ELSEWHERE = {
     "hwmodel/hardware/law_made.py": ("hwmodel/hardware/test_sized.py", "what-ifs of its machines"),
     # A part of one theorem, count or value, which is tested as a whole.
     "einsum/attention_shape.py": ("einsum/test_structure.py", "recognised as all else is"),
+    "einsum/workloads/adapted.py": (
+        "hwmodel/systems/training/test_adapters.py",
+        "what is trained",
+    ),
     "einsum/workloads/laid.py": ("einsum/workloads/test_layer_list.py", "files of layers"),
     "einsum/workloads/mapped.py": ("hwmodel/systems/training/test_maps.py", "networks trained"),
     "einsum/workloads/map_gradients.py": ("hwmodel/systems/training/test_maps.py", "what is kept"),

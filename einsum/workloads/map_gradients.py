@@ -10,7 +10,7 @@ gradient reads, and keeps its input too, as a mean of windows does. Channels var
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from hwmodel.einsum.backward import backward
 from hwmodel.einsum.cascade import Cascade
@@ -100,9 +100,10 @@ def beside_bytes(layer: Layer, batch: int) -> float:
 def passes(layer: Layer, dtype: str, batch: int, *, first: bool = False) -> Passes:
     """Its cascades on `batch` images; the `first` layer's input has no gradient.
 
-    `dtype` is the format of its maps where it says none.
+    `dtype` is the format of its maps where it says none. Layers that are alike have the same.
     """
-    made = MADE.get(layer.kind, _others)(layer, layer.written or dtype, batch)
+    alike = replace(layer, name=layer.kind)
+    made = MADE.get(layer.kind, _others)(alike, layer.written or dtype, batch)
     return Passes(made.forward, (), made.weights) if first else made
 
 
@@ -111,7 +112,7 @@ def accumulated(layer: Layer, dtype: str, batch: int) -> Cascade:
     rows = batch * layer.places
     text = "D[p, c] = A[p, c] + B[p, c]"
     return _map(
-        text, f"{layer.name} gradients", layer.written or dtype, {"p": rows, "c": layer.filters}
+        text, f"{layer.kind} gradients", layer.written or dtype, {"p": rows, "c": layer.filters}
     )
 
 

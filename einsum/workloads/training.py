@@ -44,7 +44,7 @@ def training(
     attention: str = "flash",
     dropout: bool = False,
     loss: str = "whole",
-    adapters: int = 0,
+    adapters: int | str | Mapping[str, Any] | None = None,
     frozen: str | None = None,
     sampled: float = 1.0,
     dispatch: str | None = None,
@@ -72,9 +72,11 @@ def training(
     computes again: none, selective (attention's scores; with zero 3 torch's choice by operation),
     full, or reversible (inputs of layers are found again from what they made), of the first
     `recompute_layers` of each stage (of each chunk; default: of all); `loss` "fused" one that a
-    compiler makes of 16-bit logits. `adapters` is the rank of low-rank adapters (LoRA) that are
-    trained alone beside weights in the format `frozen` (default: 16 bits; nf4: QLoRA), `sampled`
-    the share of rows that gradients of weights are summed over (WTA-CRS).
+    compiler makes of 16-bit logits. `adapters` is the rank of low-rank adapters (LoRA), or says
+    others ("bottleneck:width=48", "fusion:sources=8", "scaled:sources=8,each=number,shared=true";
+    `adapted`): they are trained alone beside weights in the format `frozen` (default: 16 bits;
+    nf4: QLoRA). `sampled` is the share of rows that gradients of weights are summed over
+    (WTA-CRS).
 
     `gradient_dtype` is the format of gradients where they are summed and exchanged, `copy_dtype`
     of the copy of weights that the optimiser changes ("none": there is none), `state_dtype` of what

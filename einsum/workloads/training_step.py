@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Protocol, get_args
 
 from hwmodel.einsum.division import Division
+from hwmodel.einsum.workloads.adapted import Adapters, adapters_of
 from hwmodel.einsum.workloads.blocks.network import Network
 from hwmodel.einsum.workloads.kept import WIDE, WIDTHS, Kept, checked_formats, named
 from hwmodel.einsum.workloads.precision import Precision
@@ -101,7 +102,7 @@ class Training(Shown):
         attention: "flash", one fused kernel, or "core", whose scores are kept.
         dropout: whether masks of dropout are drawn, and kept.
         loss: "whole", on logits in fp32, or "fused", by a compiler that reads them in 16 bits.
-        adapters: rank of low-rank adapters of the layers' products; all else is then frozen.
+        adapters: what is trained in the place of weights, which are then frozen (`adapted`).
         frozen: format in which layers' frozen weights are stored; None: in 16 bits.
         sampled: share of a product's rows that are kept, for its weights' gradient.
         async_tp: whether sums of tp run beside parts of their product, under FSDP too (torch's
@@ -133,7 +134,7 @@ class Training(Shown):
     attention: str = "flash"
     dropout: bool = False
     loss: str = "whole"
-    adapters: int = 0
+    adapters: Adapters | None = None
     frozen: str | None = None
     sampled: float = 1.0
     async_tp: bool = False
@@ -177,6 +178,8 @@ class Training(Shown):
             if name not in self.__dataclass_fields__:
                 known = (*self.__dataclass_fields__, *DIVIDED)
                 raise UnknownNameError(f"argument of {self.name}", name, known)
+        if "adapters" in changes:
+            changes["adapters"] = adapters_of(changes["adapters"])
         if "optimizer" in changes:  # with states of its own format, where none is said
             name, state = named(changes["optimizer"], changes.get("state_dtype"))
             changes |= {"optimizer": name, "state_dtype": state}
@@ -212,7 +215,7 @@ def trained(
     attention: str = "flash",
     dropout: bool = False,
     loss: str = "whole",
-    adapters: int = 0,
+    adapters: int | str | Mapping[str, Any] | Adapters | None = None,
     frozen: str | None = None,
     sampled: float = 1.0,
     async_tp: bool = False,
@@ -244,9 +247,8 @@ def trained(
         raise InputError(f"training: attention: expected flash or core, found {shown(attention)}")
     if loss not in ("whole", "fused"):
         raise InputError(f"training: loss: expected whole or fused, found {shown(loss)}")
-    if adapters < 0:
-        raise InputError(f"training: adapters: expected a rank of 1 or more, found {adapters}")
-    if frozen is not None and not adapters:
+    beside = adapters_of(adapters)
+    if frozen is not None and beside is None:
         raise InputError(
             f"training: frozen={shown(frozen)}: expected adapters, beside which weights are frozen"
         )
@@ -287,7 +289,7 @@ def trained(
         parallel = {"etp": 1, **parallel}  # an expert is on one device, where it is not said
     options = {"precision": dtype, "optimizer": optimizer, "attention": attention, "loss": loss}
     options |= kept
-    less: dict[str, Any] = {"adapters": adapters, "sampled": sampled, "dropout": dropout}
+    less: dict[str, Any] = {"adapters": beside, "sampled": sampled, "dropout": dropout}
     less |= {"frozen": frozen}
     flags: dict[str, Any] = {"async_tp": async_tp, "graphs": graphs, "scales": scales, "mtp": mtp}
     flags |= {"parallel": parallel, "devices": devices}

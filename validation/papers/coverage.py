@@ -79,6 +79,8 @@ MODELLED = _table(
     TPI-LLM | arXiv 2410.00531 | tensor parallelism on slow links, weights that stream
     MoE-Lens | arXiv 2504.09345 | weights that stream, a host that attends; its rivals are not run
     WTA-CRS | arXiv 2305.15265 | sampled weight gradients, with adapters; a decoder for its T5
+    3D U-Net, reversible | arXiv 2104.09648 | volumes in training, blocks that are found again
+    ScaLearn | abstract | frozen adapters, and vectors or numbers that scale them
     MKOR | NeurIPS 2023 | work and exchanges of its updates; not the steps that it spares
     TALL-masks, Consensus | abstract | bytes of weights in formats of a bit
     ZO2 | arXiv 2503.12668 | steps of forward passes alone, weights that stream both ways
@@ -136,8 +138,7 @@ NOT_MODELLED = _table(
     "not modelled",
     """
     The Price of Freedom | arXiv 2506.13523 | tensor products in angular degrees have no workload
-    3D U-Net, reversible | arXiv 2104.09648 | no step trains maps in three dimensions
-    ScaLearn, MHR | abstract | no step trains scalars on adapters of other tasks
+    MHR | abstract | no router sends tasks to adapters
     TensorBLEU | abstract | sorts of n-grams against a loop in Python
     LexLIP | abstract | inverted indices
     lambda-ECLIPSE | abstract | training of a diffusion prior

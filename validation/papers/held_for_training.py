@@ -1,9 +1,12 @@
-"""What training keeps, and what many tuned models are held in: WTA-CRS, TALL-masks.
+"""What training keeps, and what many tuned models are held in: WTA-CRS, ScaLearn, TALL-masks.
 
 WTA-CRS (arXiv 2305.15265), the abstract: with adapters and 0.3 of the rows, up to 2.7 times less
 memory at its peak, batches up to 6.4 times as large. Its T5 is an encoder with a decoder, which
 steps of training lack: a decoder of some 3 billion parameters stands for it, in sequences of 128,
 attention by its scores. Sizes, batch and GPU are priors.
+
+ScaLearn, the abstract: 0.35 % of AdapterFusion's parameters for a task, or eight numbers. Both put
+eight frozen adapters together, here behind each layer of BERT-base.
 
 TALL-masks, the abstract: 20 tuned models in 8.2 in place of 57 Gb, as one merged model, the one
 that all came from, and a bit of each weight for each task. Here of ViT-B.
@@ -14,7 +17,7 @@ from typing import Any
 from hwmodel.einsum.workloads.model import model
 from hwmodel.einsum.workloads.training import training
 from hwmodel.machines.driver import predict
-from hwmodel.validation.papers.claim import Claim
+from hwmodel.validation.papers.claim import EXACT, Claim
 from hwmodel.validation.papers.given import Given
 
 DECODER = {
@@ -67,6 +70,25 @@ def room(given: Given) -> float:
     return float(given.device("a100").memory("dram").capacity_bytes)
 
 
+def tuned(given: Given, kind: str, **how: Any) -> float:
+    """Parameters that a step trains, by the bytes of their gradients."""
+    beside = {"kind": kind, "sources": given("adapters of other tasks", 8), **how}
+    work: Any = training("bert-base", SEQUENCE, 1, adapters=beside)
+    found: Any = predict(work, given.device("a100"))
+    return float(found.gradients_bytes) / 4
+
+
+def scaled(given: Given) -> tuple[Claim, ...]:
+    """Parameters of a task."""
+    vectors = tuned(given, "scaled") / tuned(given, "fusion")
+    numbers = tuned(given, "scaled", each="number", shared=True)
+    source = "abstract"
+    return (
+        Claim("ScaLearn", "parameters over AdapterFusion's", 0.0035, vectors, 0.015, source),
+        Claim("ScaLearn", "parameters of all layers together", 8, numbers, EXACT, source),
+    )
+
+
 def masks(given: Given) -> tuple[Claim, ...]:
     """Bytes of tuned models over those of two models and a mask for each task."""
     tasks = given("tasks", 20)
@@ -81,4 +103,4 @@ def masks(given: Given) -> tuple[Claim, ...]:
     )
 
 
-PROGRAMS = (sampled_rows, masks)
+PROGRAMS = (sampled_rows, scaled, masks)

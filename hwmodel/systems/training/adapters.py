@@ -8,6 +8,9 @@ Rows that only frozen products read (those of experts, of the head) are kept no 
 weights may be stored in a narrower format (`frozen`; QLoRA, arXiv 2305.14314): each pass then
 widens them for its products, unless these read that format.
 
+Adapters behind a layer are a bottleneck that is trained, or frozen ones of other tasks and what
+puts them together (`einsum.workloads.adapted`). Gradients of inputs run through all layers.
+
 Sampled gradients (WTA-CRS, arXiv 2305.15265): of the rows that a product has read the share k / m
 is kept, and its weights' gradient is summed over those; the pass forward, and gradients of inputs,
 are exact.
@@ -23,10 +26,13 @@ from hwmodel.einsum.cascade import Cascade
 from hwmodel.einsum.counts import footprint_bytes
 from hwmodel.einsum.notation import parse
 from hwmodel.einsum.structure import Contraction, contraction
+from hwmodel.einsum.workloads.adapted import Adapters
 from hwmodel.einsum.workloads.blocks.weight import Weight
 from hwmodel.einsum.workloads.gemm import gemm
+from hwmodel.einsum.workloads.rows import add
 from hwmodel.einsum.workloads.training_step import Training
 from hwmodel.quantity.dtypes import bytes_of
+from hwmodel.spine.execution import Execution
 from hwmodel.systems.training.layers import WIDE_BYTES, Kernel, Piece
 
 FORWARD, INPUTS, WEIGHTS = "forward", "inputs", "weights"
@@ -36,22 +42,101 @@ ROWS = 128
 """Rows that are drawn together: a tile of the products over them."""
 
 
-def changed(each: Piece, work: Training, weights: Iterable[Weight], tp: int) -> Piece:
+def changed(each: Piece, work: Training, weights: Iterable[Weight], how: Execution) -> Piece:
     """A piece as it is trained; `weights` are those of a layer, of which adapters are beside some.
 
     The network's ends have none.
     """
     if work.sampled < 1:
         each = _sampled(each, work.sampled)
-    if not work.adapters:
+    if work.adapters is None:
         return each
     linear = [weight for weight in weights if weight.role == "linear"]
-    return _frozen(each, work, linear, tp)
+    if work.adapters.kind == "lora":
+        return _frozen(each, work, linear, linear, how.tp)
+    still = _frozen(each, work, linear, (), how.tp)
+    return _behind(still, work, work.adapters, how) if linear else still
 
 
-def _frozen(each: Piece, work: Training, adapted: Sequence[Weight], tp: int) -> Piece:
-    """No gradients of weights but of adapters; these alone are parameters that are trained."""
-    rank, share = work.adapters, work.sampled
+def _behind(each: Piece, work: Training, of: Adapters, how: Execution) -> Piece:
+    """A layer with what stands behind it: bottlenecks, and what puts several together."""
+    hidden, depth = work.model.network.hidden, work.model.network.depth
+    rows = how.micro_batch * work.sequence // how.cp
+    sizes = rows, hidden, of.width
+    own = of.kind == "bottleneck"
+    kernels = [*each.kernels, *_bottleneck(sizes, of.sources, work.wide, trained=own)]
+    kept = each.kept_bytes + WIDE_BYTES * rows * of.sources * of.width * (2 if own else 1)
+    kept += WIDE_BYTES * rows * hidden * (1 if own else of.sources)
+    if of.kind == "fusion":
+        kernels += _fused(rows, hidden, of.sources, work.wide)
+        kept += WIDE_BYTES * rows * hidden * (2 + 2 * of.sources)
+    elif of.kind == "scaled":
+        kernels += _scaled(rows, hidden, of, work.wide)
+    return replace(
+        each,
+        kernels=tuple(kernels),
+        kept_bytes=kept,
+        dense=of.trained(hidden, depth),
+        frozen=each.frozen + of.sources_held(hidden),
+    )
+
+
+def _bottleneck(
+    sizes: tuple[int, int, int], count: int, dtype: str, *, trained: bool
+) -> Iterator[Kernel]:
+    """So many pairs of thin products, forward and backward; frozen ones have no own gradients."""
+    rows, wide, narrow = sizes
+    for made in ((rows, narrow, wide), (rows, wide, narrow)):
+        yield Kernel(gemm(*made, dtype=dtype, name="bottleneck"), count, FORWARD)
+        back = (made[0], made[2], made[1])
+        yield Kernel(gemm(*back, dtype=dtype, name="bottleneck"), count, INPUTS)
+        if trained:
+            turned = (made[1], made[2], made[0])
+            yield Kernel(gemm(*turned, dtype=dtype, name="bottleneck"), count, WEIGHTS)
+    yield Kernel(add(rows, wide, dtype=dtype), count, FORWARD)
+
+
+def _fused(rows: int, hidden: int, sources: int, dtype: str) -> Iterator[Kernel]:
+    """A query of a layer, keys and values of its sources, and their weighted sum."""
+    for many in (rows, sources * rows, sources * rows):
+        made = gemm(many, hidden, hidden, dtype=dtype, name="fusion")
+        turned = gemm(hidden, hidden, many, dtype=dtype, name="fusion")
+        yield Kernel(made, 1, FORWARD)
+        yield Kernel(made, 1, INPUTS)
+        yield Kernel(turned, 1, WEIGHTS)
+    sizes = {"s": sources, "p": rows, "c": hidden}
+    summed = parse(
+        "W[s, p] = sum(c) Q[p, c] * K[s, p, c]\nY[p, c] = sum(s) W[s, p] * V[s, p, c]",
+        sizes=sizes,
+        dtypes={"*": dtype},
+        name="fusion sum",
+    )
+    yield Kernel(summed, 1, FORWARD)
+    yield Kernel(summed, 2, INPUTS)
+
+
+def _scaled(rows: int, hidden: int, of: Adapters, dtype: str) -> Iterator[Kernel]:
+    """Sources, each by its vector or number, added; gradients of both."""
+    by = "s, c" if of.each == "channel" else "s"
+    sizes = {"s": of.sources, "p": rows, "c": hidden}
+    texts = (
+        (FORWARD, f"tensor W[{by}]: weight\nY[p, c] = sum(s) X[s, p, c] * W[{by}]"),
+        (INPUTS, f"tensor W[{by}]: weight\nD[s, p, c] = G[p, c] * W[{by}]"),
+        (WEIGHTS, f"D[{by}] = sum({'p' if by == 's, c' else 'p, c'}) G[p, c] * X[s, p, c]"),
+    )
+    for role, text in texts:
+        yield Kernel(parse(text, sizes=sizes, dtypes={"*": dtype}, name="scaled"), 1, role)
+
+
+def _frozen(
+    each: Piece, work: Training, stored: Sequence[Weight], adapted: Sequence[Weight], tp: int
+) -> Piece:
+    """No gradients of weights but of adapters; these alone are parameters that are trained.
+
+    `stored` are the weights of a layer, `adapted` those of them that have adapters beside them.
+    """
+    assert work.adapters is not None
+    rank, share = work.adapters.width, work.sampled
     kernels = [kernel for kernel in each.kernels if kernel.role != WEIGHTS]
     kept = each.kept_bytes
     for kernel in each.kernels:
@@ -59,7 +144,7 @@ def _frozen(each: Piece, work: Training, adapted: Sequence[Weight], tp: int) -> 
         if made is None or kernel.cascade.name == ROUTER:
             continue
         rows, columns, read = int(made.m), int(made.n), int(made.k)
-        if adapted and work.frozen is not None and work.frozen != work.precision:
+        if stored and work.frozen is not None and work.frozen != work.precision:
             kernels += _widened(kernel, made, work)
         if adapted and made.routing is None:
             kernels += _adapter(kernel, (rows, columns, read), rank, share, work.wide)
@@ -73,7 +158,7 @@ def _frozen(each: Piece, work: Training, adapted: Sequence[Weight], tp: int) -> 
         kept_bytes=max(kept, 0.0),
         dense=float(trained),
         experts=0.0,
-        frozen=(each.dense + each.experts) * (_narrower(work) if adapted else 1.0),
+        frozen=(each.dense + each.experts) * (_narrower(work) if stored else 1.0),
     )
 
 

@@ -109,7 +109,7 @@ def alone(
         if key not in before.pieces:
             weights = () if number is None else (w for block in blocks for w in block.weights())
             found = piece_of(blocks, work, how, layer=number, last=last, seen=before.seen)
-            before.pieces[key] = adapters.changed(found, work, weights, how.tp)
+            before.pieces[key] = adapters.changed(found, work, weights, how)
         return before.pieces[key]
 
     first, last = layer(network.before, None), layer(network.after, None, last=True)

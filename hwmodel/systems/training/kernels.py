@@ -79,8 +79,8 @@ def timed(
     chosen = {"attention": runs.attention} if kernel is None and gpu else kernel
     every = [each for kernels in pieces for each in kernels]
     for library in dict.fromkeys(each.library for each in every):
-        mine = (each.cascade for each in every if each.library == library)
-        missed = [each for each in mine if prices.of(each, library) is None]
+        mine = {id(each.cascade): each.cascade for each in every if each.library == library}
+        missed = [each for each in mine.values() if prices.of(each, library) is None]
         if missed:
             asked = Stack("training", tuple(Stage(each) for each in missed))
             by = chosen if library is None else {"attention": library}

@@ -94,3 +94,54 @@ def test_ranks_and_shares_that_make_no_sense_are_refused() -> None:
         step(adapters=-1)
     with pytest.raises(InputError, match="sampled"):
         step(sampled=0.0)
+
+
+WIDE, DEPTH, NARROW, ROWS = 768, 12, 48, 128
+BOTTLENECK = 2 * WIDE * NARROW + NARROW + WIDE
+
+
+def small(adapters: Any) -> Any:
+    work = hw.workloads.training("bert-base", ROWS, 1, adapters=adapters, zero=0)
+    return hw.predict(work, on="a100")
+
+
+@pytest.mark.parametrize(
+    ("said", "trained"),
+    [
+        ("bottleneck", DEPTH * BOTTLENECK),
+        ("fusion:sources=8", DEPTH * 3 * WIDE**2),
+        ({"kind": "scaled", "sources": 8}, DEPTH * 8 * WIDE),
+        ("scaled:sources=8,each=number", DEPTH * 8),
+        ("scaled:sources=8,each=number,shared=true", 8),
+    ],
+)
+def test_adapters_behind_layers_train_what_they_say(said: Any, trained: int) -> None:
+    """All else is frozen, the bottlenecks of other tasks too, and lies in memory."""
+    found = small(said)
+    assert found.gradients_bytes == pytest.approx(4 * trained)
+    assert found.optimizer_bytes == pytest.approx(12 * trained)
+    sources = 0 if said == "bottleneck" else 8 * DEPTH * BOTTLENECK
+    assert found.weights_bytes == pytest.approx(2 * (109_482_240 + sources + trained))
+
+
+def test_sources_keep_their_maps_and_take_time() -> None:
+    """Each its output and what is between its products."""
+    few, many = small("scaled:sources=2"), small("scaled:sources=6")
+    more = many.activations_bytes - few.activations_bytes
+    assert more == DEPTH * ROWS * 4 * (WIDE + NARROW) * 2
+    assert few.step_time_s < many.step_time_s
+
+
+@pytest.mark.parametrize(
+    ("said", "wrong"),
+    [
+        ("prefix", "unknown kind"),
+        ("scaled:each=row", "unknown each"),
+        ("lora:rank=3", "unknown field"),
+        ({"kind": "bottleneck", "width": 0}, "width: expected 1 or more"),
+        (-1, "a rank: expected 1 or more"),
+    ],
+)
+def test_adapters_that_are_none_are_refused(said: Any, wrong: str) -> None:
+    with pytest.raises(InputError, match=wrong):
+        hw.workloads.training("bert-base", ROWS, 1, adapters=said)

@@ -119,7 +119,7 @@ def tradeoffs(given: Given) -> tuple[Claim, ...]:
     source, told = "abstract: up to", "sizes are priors, and what was trained is no limit of memory"
     return (
         Claim(SYSTEM, "volume in one memory, times", 3.0, volume, 0.2, source, within=told),
-        Claim(SYSTEM, "channels in one memory, times, as a power of 2", 2.0, width, 0.2, source),
+        Claim(SYSTEM, "channels in one memory, times, as a power of 2", 2.0, width, 0.0, source),
         Claim(
             *(SYSTEM, "levels in one memory, times", 1.25, levels / count, 0.0, source, "least"),
         ),

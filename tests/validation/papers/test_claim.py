@@ -25,13 +25,18 @@ SLOW = {
     *("sequence_parallelism.reach", "sparse_attention.pbs_attn", "sparse_attention.sparsed"),
     "disaggregation.nexus",
     *("sparse_attention.flux_attention", "sparse_attention.visor", "tutel.two_dimensions"),
-    "zeppelin.zones",
+    *("reversible.tradeoffs", "zeppelin.zones"),
 }
 """Programs whose claims are seen to move by `hwmodel papers --moves` alone: seconds each."""
 LONG = {
     *("fusemax.energies", "megatron.memory", "megatron.rates", "offloading.experts"),
     *("offloading.zeroth_order_memory", "programs.atts", "programs.kinetics"),
-    *("programs.video_translation", "second_order.updates", "sequence_parallelism.reach"),
+    *(
+        "programs.video_translation",
+        "reversible.tradeoffs",
+        "second_order.updates",
+        "sequence_parallelism.reach",
+    ),
     *("sparse_attention.flux_attention", "sparse_attention.zipvl", "zeros.peak"),
 }
 """Programs that take more than a second here."""

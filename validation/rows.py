@@ -255,11 +255,15 @@ def libraries_of(rows: Iterable[Row]) -> tuple[Library, ...]:
 
 def may_fit(row: Row) -> bool:
     """Whether a fit may read the row, were its shape one for fitting."""
-    shifted = row.sitting == SHIFTED and row.columns["family"] in ROW_KERNELS
-    if row.columns.get("pass") == "menu" or shifted:
+    if row.columns.get("pass") == "menu" or is_shifted(row):
         return False
     own = row.sitting in OWN_FITTED and row.columns["kernel"] == "triton"
     return own or row.sitting not in HELD_OUT
+
+
+def is_shifted(row: Row) -> bool:
+    """Whether it was timed in the rarer of two states, which no fit knows and intervals hold."""
+    return row.sitting == SHIFTED and row.columns["family"] in ROW_KERNELS
 
 
 def groups(rows: Iterable[Row]) -> list[Group]:

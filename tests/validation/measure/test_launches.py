@@ -197,11 +197,11 @@ def agreeing(kernel: str, dtype: str) -> dict[str, int]:
 
 
 LEAST_MET = {
-    ("cublas", "bf16"): {"bulk": 700, "split": 658, "tile": 258, "cluster": 443, "parts": 65},
-    ("cublas", "fp16"): {"bulk": 297, "split": 275, "tile": 98, "cluster": 166, "parts": 30},
+    ("cublas", "bf16"): {"bulk": 700, "split": 679, "tile": 258, "cluster": 443, "parts": 89},
+    ("cublas", "fp16"): {"bulk": 297, "split": 284, "tile": 98, "cluster": 166, "parts": 43},
     ("cublas", "fp8"): {"bulk": 198, "split": 188, "tile": 92, "cluster": 143},
     ("cublas-fast-accum", "fp8"): {"bulk": 202, "split": 200, "tile": 106, "cluster": 179},
-    ("cublas", "tf32"): {"split": 124, "copied": 61, "parts": 88},
+    ("cublas", "tf32"): {"split": 128, "copied": 61, "parts": 88},
     ("cublas", "fp32"): {"bulk": 318, "split": 179, "copied": 116, "parts": 121},
 }
 """Launches of cuBLAS met by the rule of `cublas_rules`, of those recorded: today's counts."""

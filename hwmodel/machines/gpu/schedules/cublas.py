@@ -211,9 +211,11 @@ def _at_one_point(
 
 
 def _by_bulk(problem: GemmProblem, unit: str, aligned: Any) -> Any:
-    """Where the bulk copy engine can serve; one row of wider or narrower formats is a vector."""
-    single = (problem.M == 1) & (element_bytes(problem.dtype_a) != copied_rules.ELEMENT_BYTES)
-    return ((aligned >= BULK_BYTES) | single) & (unit == "matrix")
+    """Where the bulk copy engine can serve; one row of words is a vector, of bytes none."""
+    element, single = element_bytes(problem.dtype_a), np.asarray(problem.M == 1)
+    served = (aligned >= BULK_BYTES) | (single & (element < copied_rules.ELEMENT_BYTES))
+    vector = single & (element > copied_rules.ELEMENT_BYTES)
+    return served & ~vector & (unit == "matrix")
 
 
 def _within(points: NDArray[np.bool_], given: Given) -> Given:
@@ -268,9 +270,9 @@ def _copied(problem: GemmProblem, unit: str, aligned: Array, limits: Limits) -> 
         "persistent": 0.0,
         "effort": found.effort,
     }
-    if unit != "vector" or problem.dtype_a != "fp32":
+    if element <= copied_rules.ELEMENT_BYTES:
         return fields_
-    return copied_rules.narrowed(fields_, problem)
+    return copied_rules.narrowed(fields_, problem, unit == "vector")
 
 
 def alignment(problem: GemmProblem) -> Amount:

@@ -37,7 +37,7 @@ from hwmodel.quantity.dtypes import bytes_of
 from hwmodel.quantity.units import Amount
 from hwmodel.spine.activity import Activity, Overlap, Repeat, Serial, Waves, Work
 
-NARROW_BEGIN, NARROW_LANES = 1770.0, 4.1
+NARROW_BEGIN, NARROW_LANES = 2230.0, 4.1
 """Copies' time that beginning and ending such a block takes, and its columns in a step of K."""
 NARROW_WAITS = (8.4, 20.7, 9.5, 13.4, 24.9)
 """Clocks that such a block waits in a step of K: of two rows, three, four, five or six, and more.
@@ -124,7 +124,7 @@ def product(problem: GemmProblem, tile: LibraryTile, limits: Limits) -> Activity
             "cycle": partial * added(problem, tile, limits),
         },
     )
-    return Serial((Work(slots={"launch": 1 + turned * rules.MEMSET}), body, adding))
+    return Serial((Work(slots={"launch": rules.BEGIN + turned * rules.MEMSET}), body, adding))
 
 
 def added(
@@ -169,4 +169,4 @@ def columns_of(problem: GemmProblem, tile: LibraryTile, limits: Limits) -> Activ
             Work(read={"dram": read}, written={"dram": written}),
         )
     )
-    return Serial((Work(slots={"launch": 1}), body))
+    return Serial((Work(slots={"launch": rules.BEGIN}), body))

@@ -22,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hwmodel.machines.gpu.schedules.convolution import ConvolutionProblem
+from hwmodel.machines.gpu.schedules.decision_tree import LEAF, Nodes
 
 Array = NDArray[np.float64]
 
@@ -30,27 +31,18 @@ FILE = Path(__file__).with_suffix(".csv")
 a convolution; what is seen (place in `seen`), its limit, and the node of what lies above; of a leaf
 kernels, as places in the menu, with their shares."""
 FORMS = ("one", "groups", "phases")
-LEAF = -1
 
 
 @dataclass(frozen=True, eq=False)
 class Tree:
-    """Nodes as columns; `shares` of the menu's kernels, of leaves."""
+    """Nodes, and `shares` of the menu's kernels, of leaves."""
 
-    seen: NDArray[np.int64]
-    limit: Array
-    above: NDArray[np.int64]
+    nodes: Nodes
     shares: Array
 
     def at(self, found: Array) -> Array:
         """Shares of the kernels where what is `seen` leads."""
-        node = np.zeros(found.shape[:-1], np.int64)
-        while (inner := self.seen[node] != LEAF).any():
-            place = np.maximum(self.seen[node], 0)
-            value = np.take_along_axis(found, place[..., None], -1)[..., 0]
-            after = np.where(value <= self.limit[node], node + 1, self.above[node])
-            node = np.where(inner, after, node)
-        return self.shares[node]
+        return self.shares[self.nodes.leaf(found)]
 
 
 @cache
@@ -70,7 +62,7 @@ def tree(element: int, form: str, kernels: int) -> Tree:
         np.array([int(row[name] or LEAF) for row in nodes]) for name in ("seen", "above")
     )
     limit = np.array([float(row["limit"] or 0) for row in nodes])
-    return Tree(seen_, limit, above, shares)
+    return Tree(Nodes(seen_, limit, above), shares)
 
 
 def seen(problem: ConvolutionProblem) -> Array:

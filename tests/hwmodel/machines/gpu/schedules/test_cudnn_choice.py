@@ -1,4 +1,4 @@
-"""Trees over sizes: leaves as walked by hand, chances as chances, kernels as traced."""
+"""Trees over sizes: chances as chances, kernels as traced."""
 
 from dataclasses import replace
 
@@ -6,20 +6,7 @@ import numpy as np
 import pytest
 
 from hwmodel.machines.gpu.schedules import cudnn_choice, cudnn_menu
-from hwmodel.machines.gpu.schedules.cudnn_choice import Tree
 from tests.hwmodel.machines.gpu.schedules.test_cudnn_menu import LAST, MENU
-
-
-def test_a_tree_leads_below_a_limit_and_above_it() -> None:
-    """Two questions, three leaves, each node before what lies below it; a limit goes below."""
-    tree = Tree(
-        seen=np.array([1, -1, 0, -1, -1]),
-        limit=np.array([10.0, 0.0, 2.5, 0.0, 0.0]),
-        above=np.array([2, 0, 4, 0, 0]),
-        shares=np.array([[0.0, 0.0], [1.0, 0.0], [0.0, 0.0], [0.5, 0.5], [0.0, 1.0]]),
-    )
-    asked = np.array([[9.0, 10.0], [2.0, 11.0], [3.0, 11.0]])
-    assert tree.at(asked).tolist() == [[1.0, 0.0], [0.5, 0.5], [0.0, 1.0]]
 
 
 @pytest.mark.parametrize("element", [2, 4])

@@ -1,10 +1,10 @@
 """Formats of a network's maps: one for all, or those that torch.autocast makes.
 
 Under autocast convolutions, products and attention read and write 16 bits (what they read in 32
-is narrowed by a kernel before); norms of layers and groups and softmax compute in 32 bits and
-write them (what they read in 16 is widened), but norms that a network has in 16; anything else has
-the widest format of what it reads (PyTorch, Automatic Mixed Precision package, lists of operations
-for CUDA). The image comes in 32 bits.
+is narrowed by a kernel before); norms of layers and groups, softmax and powers compute in 32 bits
+and write them (what they read in 16 is widened), but norms that a network has in 16; anything else
+has the widest format of what it reads (PyTorch, Automatic Mixed Precision package, lists of
+operations for CUDA). The image comes in 32 bits.
 """
 
 from collections.abc import Iterator, Sequence
@@ -15,7 +15,7 @@ from hwmodel.einsum.notation import parse
 from hwmodel.einsum.workloads.layer import WEIGHTED, Formats, Layer, Network
 
 NARROWED = (*WEIGHTED, "attention", "matmul")
-WIDENED = ("layernorm", "groupnorm", "softmax")
+WIDENED = ("layernorm", "groupnorm", "softmax", "power")
 PROMOTED = ("gain", "tokens")
 """Layers that join a map and parameters, which stay in 32 bits."""
 WIDE = "fp32"

@@ -32,7 +32,7 @@ POOLS = ("mean", "average", "maximum")
 KINDS = (
     *(*WEIGHTED, *POOLS, "add", "multiply", "scale", "concat", "activation"),
     *("norm", "shift", "gain", "layernorm", "attention", "tokens", "first", "merge", "move"),
-    *("groupnorm", "enlarge", "half", "cast", "softmax", "matmul"),
+    *("groupnorm", "enlarge", "half", "cast", "softmax", "matmul", "power"),
 )
 """`norm` is a batch norm at inference, a factor and a sum for each channel; `gain` is a factor
 alone, `shift` a sum (a convolution's bias). `first` is the map's first place. `tokens` puts
@@ -40,7 +40,8 @@ alone, `shift` a sum (a convolution's bias). `first` is the map's first place. `
 one place of as many times the channels, `move` only copies a map into another order. `groupnorm`
 is a norm over each of `groups` of an image's channels (an instance norm where these are all),
 `enlarge` writes each place `stride` times in each direction, `half` is a view of half the channels,
-`cast` is a map in another format, `matmul` multiplies two maps with each other."""
+`cast` is a map in another format, `matmul` multiplies two maps with each other, `power` is a power
+or exponential of each number, which autocast takes in 32 bits."""
 
 FUNCTIONS = ("relu", "silu", "gelu", "sigmoid", "hardswish", "tanh")
 
@@ -65,6 +66,7 @@ _GAIN = "tensor G[c]: weight\nO[b, c, p] = I[b, c, p] * G[c]"
 _SHIFT = "tensor G[c]: weight\nO[b, c, p] = I[b, c, p] + G[c]"
 _SCALE = "O[b, c, p] = I[b, c, p] * S[b, c]"
 _FUNCTION = "O[b, c, p] = {0}(I[b, c, p])"
+_POWER = "O[b, c, p] = I[b, c, p] * I[b, c, p]"
 _HARD = "O[b, c, p] = I[b, c, p] * max(min(I[b, c, p], 3), -3)"
 
 
@@ -278,7 +280,7 @@ class Layer:
             plain["activation"] = copy
         if self.kind in plain:
             return plain[self.kind](rows, self.filters, dtype=dtype, name=name)
-        flat = {"norm": _NORM, "gain": _GAIN, "shift": _SHIFT, "scale": _SCALE}
+        flat = {"norm": _NORM, "gain": _GAIN, "shift": _SHIFT, "scale": _SCALE, "power": _POWER}
         flat |= {"activation": _FUNCTION}
         if self.kind in flat:
             hard = self.kind == "activation" and self.function == "hardswish"

@@ -20,7 +20,7 @@ each on the map of the word before. `<2` reads the map of two words before (`add
     tokens1, pad1x1, up2, cat, join, move
                       vectors, rows and columns, rates, channels, places that are joined; a copy
     view:96           the same map seen with 96 channels (view:7x7x96: of 7 x 7 places); no kernel
-    norm, ln, gn32, softmax, mean, sum, add, mul, scale, relu, gelu, silu, sigmoid, ...
+    norm, ln, gn32, softmax, power, mean, sum, add, mul, scale, relu, gelu, silu, sigmoid, ...
                       of a map; narrowln and narrowgn32 are timm's norms in 16 bits (autocast)
 
 Anything may say the map that it makes (`move:49x1x96`). A line without `any` holds at its side.
@@ -43,7 +43,7 @@ KINDS: Mapping[str, str] = {
     **{"norm": "norm", "ln": "layernorm", "gn": "groupnorm", "softmax": "softmax"},
     **{"narrowln": "layernorm", "narrowgn": "groupnorm"},
     **{"mean": "mean", "sum": "mean", "add": "add", "mul": "multiply", "scale": "scale"},
-    **{"shift": "shift", "gain": "gain", "bias": "gain"},
+    **{"shift": "shift", "gain": "gain", "bias": "gain", "power": "power"},
     **dict.fromkeys(FUNCTIONS, "activation"),
 }
 """Word -> kind of layer; `view` is none."""

@@ -25,13 +25,13 @@ VIEWS = (
 )
 MAPS = {
     **{name: name for name in ("relu", "silu", "gelu", "sigmoid", "hardswish", "tanh")},
-    **dict.fromkeys(("elu", "mish", "softplus"), "silu"),
-    **dict.fromkeys(("exp", "log"), "sigmoid"),
+    **dict.fromkeys(("elu", "mish"), "silu"),
+    **dict.fromkeys(("exp", "log", "pow", "reciprocal", "rsqrt", "softplus"), "power"),
     **dict.fromkeys(("erf", "cos", "sin"), "tanh"),
     **dict.fromkeys(
         (
-            *("hardtanh", "hardsigmoid", "leaky_relu", "sqrt", "rsqrt", "pow", "neg", "abs"),
-            *("clamp", "clamp_min", "clamp_max", "reciprocal", "square"),
+            *("hardtanh", "hardsigmoid", "leaky_relu", "sqrt", "neg", "abs"),
+            *("clamp", "clamp_min", "clamp_max", "square"),
         ),
         "relu",
     ),
@@ -232,7 +232,7 @@ class Recorder(TorchDispatchMode):
         if name in MAPS:
             return self.same(MAPS[name], at)
         others = [each for each in args if isinstance(each, torch.Tensor) and each is not first]
-        if all(each.numel() == 1 for each in others):
+        if all(each.ndim == 0 for each in others):  # a number, which widens nothing
             return self.same("relu", at)
         return self.same("gain" if name in ("mul", "div") else "bias", at)
 
@@ -309,25 +309,31 @@ class Recorder(TorchDispatchMode):
         tensor, weight, bias, stride, zeros, dilation, transposed, _, groups = args[:9]
         if tensor.ndim == 3:  # along channels: a small kernel on a vector
             return self.same("relu", self.plain(tensor))
-        if transposed or tensor.ndim != 4 or tensor.shape[0] != IMAGES:
+        if transposed or tensor.ndim != 4:
             raise CoverageError(f"a convolution of {tuple(tensor.shape)}")
-        shape, filters = sides(tensor), weight.shape[0]
+        filters, shape, result = weight.shape[0], sides(tensor), sides(out)
+        if tensor.shape[0] == 1 and groups % IMAGES == 0:  # filters of each image's own
+            filters, groups = filters // IMAGES, groups // IMAGES
         points = tuple(weight.shape[2:]) == (1, 1) and max(stride) == 1
         at = self.seen(tensor, shape, exact=not points)
         text = window(weight.shape[2:], stride, zeros, dilation)
         apart = groups == shape[2] == filters > 1
         word = f"dw{text}" if apart else f"conv{filters}{text}" + f"g{groups}" * (groups > 1)
-        at = self.put(word, [at], sides(out))
+        if tensor.shape[0] > IMAGES:  # parts of an image, one below the other
+            word += f":{result[0]}x{result[1]}x{result[2]}"
+        at = self.put(word, [at], result)
         return at if bias is None else self.same("shift", at)
 
 
 def sides(tensor: torch.Tensor) -> Shape:
     """Height, width and channels of a map whose channels come first."""
-    many = tensor.shape[0] // IMAGES
     height, width = (*tensor.shape[2:], 1, 1)[:2]
-    if tensor.shape[0] % IMAGES or tensor.ndim > 4:
+    images, channels = tensor.shape[:2]
+    if images == 1 and channels % IMAGES == 0:  # all of them in one, channels side by side
+        images, channels = IMAGES, channels // IMAGES
+    if images % IMAGES or tensor.ndim > 4:
         raise CoverageError(f"a map of {tuple(tensor.shape)}")
-    return many * height, width, tensor.shape[1]
+    return images // IMAGES * height, width, channels
 
 
 def window(*given: Sequence[int]) -> str:

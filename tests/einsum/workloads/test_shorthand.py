@@ -64,6 +64,7 @@ def test_autocast_leaves_norms_in_16_bits_where_a_network_does() -> None:
 
     assert written("conv8k1 ln conv8k1") == ["0.conv1 as fp16", "1.ln as fp32", "2.conv1 as fp16"]
     assert written("conv8k1 narrowln conv8k1") == ["0.conv1 as fp16"]
+    assert written("conv8k1 power gain conv8k1")[1:] == ["1.power as fp32", "3.conv1 as fp16"]
     assert written("conv8k1 gn2 conv8k1")[1:] == ["1.gn as fp32", "2.conv1 as fp16"]
 
 

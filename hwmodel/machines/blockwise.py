@@ -15,14 +15,20 @@ from typing import Any, TypeAlias
 from hwmodel.einsum.cascade import Stage
 from hwmodel.einsum.division import Division
 from hwmodel.einsum.network import Served, Stack
-from hwmodel.einsum.workloads.blocks.block import Step
+from hwmodel.einsum.workloads.blocks.beside import Beside
+from hwmodel.einsum.workloads.blocks.block import Block, Step
 from hwmodel.einsum.workloads.blocks.divided import divided, embedded, gathered, handed
+from hwmodel.einsum.workloads.blocks.ends import Head
+from hwmodel.einsum.workloads.blocks.mixture import Mixture
+from hwmodel.einsum.workloads.blocks.mlp import Mlp
+from hwmodel.einsum.workloads.blocks.plain_mlp import PlainMlp
 from hwmodel.einsum.workloads.blocks.share import Share, Stages
 from hwmodel.einsum.workloads.model import Model
 from hwmodel.einsum.workloads.phases import kept, passes, passing
 from hwmodel.hardware.hardware import Hardware
 from hwmodel.machines import driver
 from hwmodel.machines.held import live_bytes
+from hwmodel.machines.joints import exchange_s
 from hwmodel.machines.kept import Kept
 from hwmodel.network import spans
 from hwmodel.network.topology import Topology
@@ -31,6 +37,8 @@ from hwmodel.quantity.units import Amount
 from hwmodel.spine.activity import Work
 from hwmodel.spine.estimate import Estimate, Part
 
+PLAIN = (Head, Mixture, Mlp, PlainMlp)
+"""Blocks whose kernels depend on nothing of a context but its tokens."""
 Made: TypeAlias = Callable[[], Stages]
 
 
@@ -59,9 +67,13 @@ class Blockwise:
         self.library, self.kernel = library, kernel
         self.network, self.keeping = network, Kept()
         self.pieces: dict[Hashable, Piece] = {}
-        self.unsent_s: dict[Hashable, float] = {}
+        self.kernels_s: dict[Hashable, float] = {}
+        """Of blocks with experts, and what they send (`sent_s`), where a piece is not yet known."""
+        self.sent_s: dict[Hashable, float] = {}
         placed = model.network.placed
         self.shared = {id(b): any(w.copies > 1 for w in b.weights()) for b, _ in placed}
+        self.plain = {id(b): _plain(b) for b, _ in placed}
+        self.mixtures = {id(b): list(_mixtures(b)) for b, _ in placed}
 
     def estimate(self, ways: Division) -> Estimate:
         """The step so divided."""
@@ -86,15 +98,36 @@ class Blockwise:
     def known_s(self, ways: Division) -> tuple[float, bool]:
         """Seconds of a pass at the least, those of blocks that are known; whether experts are."""
         mine, total, experts = passing(self.step, ways), 0.0, True
-        for at, shared, _ in self._asked(mine, Share(self.model.precision, ways)):
+        share = Share(self.model.precision, ways)
+        for at, shared, _ in self._asked(mine, share):
             piece = self.pieces.get(at)
             if piece is not None:
                 total += float(sum(part.time_s for (part,) in piece.parts))
-            elif shared and self._unsent(at) in self.unsent_s:
-                total += self.unsent_s[self._unsent(at)]
             elif shared:
-                experts = False
+                kernels = self._kernels(at, mine, ways)
+                experts = experts and kernels in self.kernels_s
+                total += self.kernels_s.get(kernels, 0.0) + self._sent_s(at, mine, share)
         return total, experts
+
+    def _kernels(self, at: tuple[Any, ...], mine: Step, ways: Division) -> Hashable:
+        """What kernels of a block with experts depend on: not on how rows come to them.
+
+        Nor on contexts and networks, where the block is plain.
+        """
+        _, block, numbers, (own, (ep, redundant, *_)) = at
+        rows = (float(mine.tokens), ways.tp, ways.sp) if self.plain[block] else own
+        return block, numbers, rows, ep, redundant, ways.expert_tp
+
+    def _sent_s(self, at: tuple[Any, ...], mine: Step, share: Share) -> float:
+        """Seconds of rows to experts and back, in all layers of a block."""
+        _, block, numbers, (_, (*sparse,)) = at
+        key = block, numbers, float(mine.tokens), share.tp, share.ways.sp, *sparse
+        if key not in self.sent_s:
+            placed = replace(share, layers=numbers)
+            stages = [s for each in self.mixtures[block] for s in each.exchanges(mine, placed)]
+            given = share.ways, self.machine, self.network, self.library, self.keeping
+            self.sent_s[key] = sum(exchange_s(stage, *given) for stage in stages)
+        return self.sent_s[key]
 
     def _pieces(self, mine: Step, share: Share, served: Served) -> list[Piece]:
         """What the blocks take, in order, and what is exchanged between them."""
@@ -104,49 +137,44 @@ class Blockwise:
                 self.pieces[at] = piece = self._piece(made(), served)
                 if shared:
                     own = zip(piece.stages, piece.parts, strict=True)
-                    kernels = (part for stage, (part,) in own if stage.collective is None)
-                    self.unsent_s[self._unsent(at)] = float(sum(part.time_s for part in kernels))
+                    parts = (part for stage, (part,) in own if stage.collective is None)
+                    kernels = self._kernels(at, mine, share.ways)
+                    self.kernels_s[kernels] = float(sum(part.time_s for part in parts))
             found.append(self.pieces[at])
         return found
 
     def _asked(self, mine: Step, share: Share) -> Iterator[tuple[tuple[Any, ...], bool, Made]]:
         """Each block: what its piece is known by, whether it has experts, and its stages."""
         network, ways = self.model.network, share.ways
-        dense, sparse = self._keys(mine, ways)
+        plain, whole, sparse = self._keys(mine, ways)
         alone = replace(share, layers=(None,))
         for block in network.before:
-            yield ("before", id(block), dense), False, partial(embedded, block, mine, alone)
+            yield ("before", id(block), whole), False, partial(embedded, block, mine, alone)
         for group in network.layers:
             ours = replace(share, layers=group.numbers)
             for block in group.blocks:
                 shared = self.shared[id(block)]
-                key = "layer", id(block), group.numbers, sparse if shared else dense
+                own = plain if self.plain[id(block)] else whole
+                key = "layer", id(block), group.numbers, (own, sparse) if shared else own
                 yield key, shared, partial(divided, block, mine, ours)
-        key = "handed", dense, ways.pp, self._network("pp", ways)
+        key = "handed", plain, ways.pp, self._network("pp", ways)
         yield key, False, partial(handed, mine, alone, network.hidden)
-        yield ("gathered", dense), False, partial(gathered, mine, alone, network.hidden)
+        yield ("gathered", plain), False, partial(gathered, mine, alone, network.hidden)
         for block in network.after:
-            yield ("after", id(block), dense), False, partial(block.stages, mine, alone)
+            key = "after", id(block), plain if _plain(block) else whole
+            yield key, False, partial(block.stages, mine, alone)
 
-    def _keys(self, mine: Step, ways: Division) -> tuple[Hashable, Hashable]:
-        """What blocks without experts depend on, and those with them."""
-        sizes = mine.batch, mine.queries, mine.context, mine.span
-        dense = (
-            *(sizes, ways.tp, ways.cp, ways.sp, ways.attends, ways.dealt, ways.ends),
-            *(self._network("tp", ways), self._network("cp", ways)),
-        )
+    def _keys(self, mine: Step, ways: Division) -> tuple[Hashable, Hashable, Hashable]:
+        """What plain blocks depend on, all others, and blocks with experts beside."""
+        sizes = mine.batch, mine.queries, ways.tp, ways.sp, ways.ends
+        plain = *sizes, self._network("tp", ways)
+        context = mine.context, mine.span, ways.cp, ways.attends, ways.dealt
         sparse = (
             *(ways.ep, ways.redundant, ways.dispatch),
             *(ways.expert_tp, ways.width // (ways.ep * ways.expert_tp) > 1),
             *(self._network(over, ways) for over in ("ep", "etp", "etp,ep")),
         )
-        return dense, (dense, sparse)
-
-    @staticmethod
-    def _unsent(at: tuple[Any, ...]) -> Hashable:
-        """What kernels of a block with experts depend on: not on how rows come to them."""
-        *others, (dense, (ep, redundant, _, *rest)) = at
-        return (*others, dense, ep, redundant, *rest)
+        return plain, (plain, context, self._network("cp", ways)), sparse
 
     def _network(self, over: str, ways: Division) -> Hashable:
         """What tells one network of an axis from another."""
@@ -163,6 +191,20 @@ class Blockwise:
         live = most(live_bytes(stage.cascade) for stage in able.stages)
         made = tuple((_joined(stage, own),) for stage, own in zip(able.stages, parts, strict=True))
         return Piece(able.stages, made, live)
+
+
+def _plain(block: Block) -> bool:
+    """Whether a block does with each token alike, whatever stands before it."""
+    parts = block.parts if isinstance(block, Beside) else ()
+    return isinstance(block, PLAIN) or (bool(parts) and all(_plain(part) for part in parts))
+
+
+def _mixtures(block: Block) -> Iterator[Mixture]:
+    """Those that a block is made of."""
+    if isinstance(block, Mixture):
+        yield block
+    for part in getattr(block, "parts", ()):
+        yield from _mixtures(part)
 
 
 def _joined(stage: Stage, parts: Sequence[Part]) -> Part:

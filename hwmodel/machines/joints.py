@@ -6,7 +6,8 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from hwmodel.einsum.cascade import Collective
+from hwmodel.einsum.cascade import Collective, Stage
+from hwmodel.einsum.division import Division
 from hwmodel.einsum.network import Workload
 from hwmodel.hardware.hardware import Hardware
 from hwmodel.machines.kept import Kept
@@ -68,25 +69,26 @@ def joints_of(
         if joint is None:
             found.append(None)
             continue
-        made = _cost(joint, workload, machine, topology, library, keeping)
+        served = workload.served
+        ways = served.ways if served is not None and served.devices > 1 else None
+        made = _cost(joint, ways, machine, topology, library, keeping)
         found.append(Joint(stage.times, *made, beside=joint.beside))
     return found
 
 
 def _cost(
     joint: Collective,
-    workload: Workload,
+    ways: Division | None,
     machine: Hardware,
     topology: Topology | None,
     library: str | None,
     keeping: Kept,
 ) -> tuple[Cost, Part, Amount, tuple[str, ...]]:
     """A collective's cost among the devices of its axis, a part, least seconds, warnings."""
-    served = workload.served
     told: tuple[str, ...] = ()
     groups, network = None, topology
-    if served is not None and served.devices > 1:
-        ways, over = served.ways, joint.over
+    if ways is not None:
+        over = joint.over
         network, groups, told = keeping.once(
             spans.pattern(ways, over), lambda: spans.joined(ways, over, machine, topology)
         )
@@ -104,6 +106,20 @@ def _cost(
     key: Hashable = ("collective", joint.op, *sizes, id(network), groups, joint.fan)
     key = (key, joint.sent, joint.algorithm)
     return (*keeping.once(key, priced), told)
+
+
+def exchange_s(
+    stage: Stage,
+    ways: Division,
+    machine: Hardware,
+    topology: Topology | None,
+    library: str | None,
+    keeping: Kept,
+) -> float:
+    """Seconds of all runs of a stage's collective among devices that are divided in such ways."""
+    assert stage.collective is not None
+    _, part, *_ = _cost(stage.collective, ways, machine, topology, library, keeping)
+    return float(stage.times * part.time_s)
 
 
 def held_by(joints: Joints) -> int:

@@ -115,10 +115,12 @@ def search(
                 heappush(waiting, (both, len(every), closer is None))
                 every.append(part)
             continue
-        if not close and closer is not None:
-            better = np.maximum(floor, closer(candidate))
-            heappush(waiting, (tuple(map(float, better)), rank, True))
-            continue
+        if closer is not None:
+            # Whatever was evaluated since may have made it closer.
+            better = tuple(map(float, np.maximum(floor, closer(candidate))))
+            if not close or better > floors:
+                heappush(waiting, (better, rank, True))
+                continue
         evaluated += 1
         cost = evaluate(candidate)
         if cost is None:

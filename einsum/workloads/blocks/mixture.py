@@ -146,6 +146,18 @@ class Mixture:
                 made.append((*routing, *experts, *combining[:-1], *last))
         return tuple(interleaved(made))
 
+    def exchanges(self, step: Step, share: Share) -> Stages:
+        """Rows to experts and back alone, of tokens that a tensor-parallel group divides."""
+        if not sends(share.ways):
+            return ()
+        gate, *_, down = self._experts()
+        tokens = ceil_div(step.tokens, share.ways.tp)
+        both = (
+            self._exchanged(tokens, ours, kinds[0])
+            for kinds, ours in share.formats((gate, down)).items()
+        )
+        return tuple(stage for each in both for way in each for stage in way)
+
     def _exchanged(
         self, tokens: Amount, share: Share, kind: ModuleFormats
     ) -> tuple[Stages, Stages]:

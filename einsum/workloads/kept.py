@@ -53,11 +53,11 @@ def named(optimizer: str, state: str | None) -> tuple[str, str]:
     name = optimizer.lower()
     narrow = NARROW.get("".join(c for c in name if c.isalnum()))
     if narrow is not None:
-        return narrow, state or EIGHT_BITS
+        return narrow, EIGHT_BITS if state is None else state
     if name not in OPTIMIZERS:
         known = (*OPTIMIZERS, *(f"{each}-8bit" for each in NARROW.values()))
         raise InputError(f"training: {UnknownNameError('optimizer', optimizer, known)}")
-    return name, state or WIDE
+    return name, WIDE if state is None else state
 
 
 def checked_formats(**formats: str) -> None:

@@ -122,7 +122,7 @@ def training(
         learning = model(config, dtype=wide_of(dtype))
     return trained(
         learning,
-        sequence or 1,
+        1 if sequence is None else sequence,
         global_batch,
         micro_batch=micro_batch,
         devices=devices,

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Protocol, get_args
 
-from hwmodel.einsum.division import Division
+from hwmodel.einsum.division import MOST, Division
 from hwmodel.einsum.workloads.adapted import Adapters, adapters_of
 from hwmodel.einsum.workloads.blocks.network import Network
 from hwmodel.einsum.workloads.kept import WIDE, WIDTHS, Kept, checked_formats, named
@@ -18,6 +18,7 @@ from hwmodel.quantity.checked import checked
 from hwmodel.quantity.dtypes import ALIASES, bytes_of
 from hwmodel.quantity.errors import InputError, UnknownNameError
 from hwmodel.quantity.printable import shown
+from hwmodel.quantity.units import counted
 from hwmodel.text.shown import Shown
 
 BESIDE = " beside adapters"
@@ -43,6 +44,10 @@ FRAMEWORKS: Mapping[str, Mapping[str, Any]] = {
 Megatron-Core with the distributed optimiser and NCCL's all-to-all, as its examples have them;
 Megatron-Bridge's recipes of 26.02 to 26.08, most by DeepEP's kernels or HybridEP's; torchtitan's
 configs of models, selective by operation; FSDP of torch alone, or Composer's. sp goes with tp."""
+MOST_TOKENS = 2**31
+"""Of a sequence at most."""
+MOST_SEQUENCES = 2**20
+"""Of a step at most: passes of micro-batches are events, one by one."""
 DIVIDED = (
     *("tp", "sp", "cp", "ep", "etp", "dp", "pp", "vp", "layers", "schedule", "zero", "recompute"),
     *("recompute_layers", "vocabulary", "micro_batch", "global_batch", "dispatch", "overlap"),
@@ -243,6 +248,18 @@ def trained(
     kept = {"gradient_dtype": gradient_dtype, "copy_dtype": copy_dtype, "state_dtype": state_dtype}
     kept = {name: format_of(said) for name, said in kept.items()}
     checked_formats(**kept)
+    counts: dict[str, tuple[Any, int, int]] = {
+        "sequence": (sequence, 1, MOST_TOKENS),
+        "global_batch": (global_batch, 1, MOST_SEQUENCES),
+        "devices": (devices, 1, MOST),
+        "mtp": (mtp, 0, model.network.depth),
+        "every": (every, 1, MOST_TOKENS),
+        "forwards": (forwards, 1, MOST),
+        "backwards": (backwards, 0, MOST),
+    }
+    for name, (count, least, most) in counts.items():
+        if count is not None:
+            counted(count, where=f"training: {name}", least=least, most=most)
     if attention not in ("flash", "core"):
         raise InputError(f"training: attention: expected flash or core, found {shown(attention)}")
     if loss not in ("whole", "fused"):
@@ -256,19 +273,13 @@ def trained(
         bytes_of(frozen)  # refuses what is no format
     if not 0 < sampled <= 1:
         raise InputError(f"training: sampled: expected a share above 0 to 1, found {sampled}")
-    if mtp is not None and mtp < 0:
-        raise InputError(f"training: mtp: expected 0 modules or more, found {mtp}")
     if scales not in SCALES:
         raise InputError(f"training: {UnknownNameError('scales', scales, SCALES)}")
-    if sequence < 1:
-        raise InputError(f"training: sequence: expected 1 or more, found {sequence}")
-    if not 0 <= backwards <= forwards or not forwards:
+    if backwards > forwards:
         raise InputError(
             "training: backwards: expected no more passes than forward ones, and one or more of"
             f" those; found {backwards} and {forwards}"
         )
-    if every < 1:
-        raise InputError(f"training: every: expected 1 step or more, found {every}")
     said = {**how, "micro_batch": micro_batch, "global_batch": global_batch}
     for name in said:
         if name not in DIVIDED:

@@ -185,8 +185,16 @@ def _stages(execution: Execution, layers: int, *, even: bool) -> list[str]:
     called = "pp" if execution.vp == 1 else "pp x vp"
     if execution.layers is not None:
         held = sum(execution.layers)
-        wrong = held != layers
-        return [f"layers: expected {layers} over all chunks, found {held}"] if wrong else []
+        if held != layers:
+            return [f"layers: expected {layers} over all chunks, found {held}"]
+    most = max(execution.layers or (-(-layers // chunks),))
+    if (execution.recompute_layers or 0) > most:
+        return [
+            f"recompute_layers: expected at most the {most} layers of a chunk, found"
+            f" {execution.recompute_layers}"
+        ]
+    if execution.layers is not None:
+        return []
     if even:
         return _indivisible(called, chunks, "layers", layers)
     if chunks > layers + _ENDS:

@@ -1,5 +1,7 @@
 """A step of training as a value: what it holds, what changes, what it refuses."""
 
+from typing import Any
+
 import pytest
 
 import hwmodel as hw
@@ -54,3 +56,24 @@ def test_formats_go_by_the_names_that_tables_have(said: str, precision: str, sca
     step = training("llama-3.1-8b", 4096, 64, dtype=said)
     assert (step.precision, step.scales, step.format) == (precision, scales, precision)
     assert hw.model("llama-3.1-8b").training(4096, 64, dtype=said) == step
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("adapters", 1.5), ("mtp", 1.5), ("every", 1.5), ("forwards", 0), ("backwards", 0.5),
+        ("sequence", 0), ("global_batch", 10**9), ("devices", 10**9), ("mtp", 10**9),
+        ("state_dtype", ""),
+    ],
+)  # fmt: skip
+def test_counts_that_are_none_are_refused_by_their_field(field: str, value: object) -> None:
+    given: dict[str, Any] = {"sequence": 1024, "global_batch": 16, field: value}
+    with pytest.raises(InputError, match=f"training: {field}: "):
+        training("llama-3.2-1b", **given)
+
+
+def test_no_more_layers_are_computed_again_than_a_chunk_has() -> None:
+    step = training("llama-3.2-1b", 1024, 16, devices=8, pp=2, recompute="full")
+    hw.predict(step.but(recompute_layers=8), on="h100")
+    with pytest.raises(InputError, match="recompute_layers: expected at most the 8 layers"):
+        hw.predict(step.but(recompute_layers=9), on="h100")

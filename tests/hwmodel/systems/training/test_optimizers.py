@@ -70,5 +70,5 @@ def test_mkor_exchanges_vectors_and_replicas_of_zero_share_its_matrices() -> Non
 
 
 def test_factors_that_are_never_made_are_refused() -> None:
-    with pytest.raises(InputError, match="every: expected 1 step or more"):
+    with pytest.raises(InputError, match="every: expected a number above 0"):
         step("kfac", every=0)

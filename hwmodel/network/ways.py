@@ -79,6 +79,14 @@ def ways_on(
             f"{op}: hierarchical: expected devices in several boxes{_EQUALLY * (op in EQUAL)},"
             f" found {count} devices in boxes of {listed(boxes)}; choose another algorithm"
         )
+    for name in names:
+        if name in ADDED and name not in _adding(op, topology, boxes):
+            where = "between boxes too" if name == "in-network" else "of a box"
+            raise InputError(
+                f"{op}: {name}: expected switches {where} that add (`reduction` of a link) and"
+                f" {nccl.LEAST_ADDED} ranks or more in each box, found {count} ranks of"
+                f" {topology.name} in boxes of {listed(boxes)}; choose another algorithm"
+            )
     found: list[Way] = []
     for name in names:
         if name == GRID:

@@ -19,3 +19,10 @@ def test_devices_of_uneven_boxes_gather_in_rings_alone() -> None:
         ways_on("all_gather", 8, topology, *boxed(topology, [[0, 1, 4]]), ["hierarchical"])
     with pytest.raises(InputError, match="in several boxes, found 3 devices in boxes of 3"):
         ways_on("all_reduce", 8, topology, *boxed(topology, [[0, 1, 2]]), ["hierarchical"])
+
+
+@pytest.mark.parametrize("name", ["in-switch", "in-network"])
+def test_sums_in_switches_are_refused_where_none_adds(name: str) -> None:
+    topology = cluster(2, 4, PORT, PORT)
+    with pytest.raises(InputError, match=f"{name}: expected switches"):
+        ways_on("all_reduce", 8, topology, *boxed(topology, [range(8)]), [name])

@@ -87,7 +87,8 @@ def cost(
     """One collective between `ranks` devices: behind their switch, or on a topology.
 
     `size_bytes` is counted as nccl-tests does. `library` is an engine whose own small all-reduce
-    stands beside NCCL behind one switch: "vllm", "trtllm", or "vllm:eager" outside of graphs. On a
+    stands beside NCCL behind one switch: "vllm", "trtllm", or "vllm:eager" outside of graphs, where
+    NCCL itself is "nccl:eager". On a
     topology `groups` of devices do the same at once, by default the first `ranks` devices alone. Of
     rows to experts `fan` says where choices lead, so that each row is sent once, and `sent` whose
     sends they are (`Collective`). Raises `InputError` for more ranks than are
@@ -118,28 +119,40 @@ def _on_one_switch(
     if hardware.calibration is None or hardware.link is None:
         raise CoverageError(f"{hardware.name}: a collective needs a link and a calibration")
     check_ranks(ranks, hardware)
-    if library not in (None, "nccl"):
+    if library not in (None, *small.NCCL):
         small.family_of(library)  # refuses what is none
     family = hardware.calibration.family(FAMILY)
     sizes = _outside(size, ranks, family)
-    if library not in (None, "nccl") and np.any(small.takes(library, op, size, ranks)):
+    if library not in (None, *small.NCCL) and np.any(small.takes(library, op, size, ranks)):
         return _of_engine(op, size, ranks, hardware, library)
     values, assumed = _between(family, library)
     tree, rates = with_parameters(op, size, ranks, hardware, values)
+    interval, called = _interval(op, sizes, family), "in a CUDA graph"
+    if library == "nccl:eager":
+        tree, rates = _by_host(tree, rates, hardware)
+        interval = interval[0] ** WIDER, interval[1] ** WIDER
+        called = "launched by the host (a prior: 20 us by published all-reduces)"
     joined = "one switch" if hardware.link.peers is None else "a link to each other device"
     return Cost(
         op,
         tree,
         rates,
-        _interval(op, sizes, family),
+        interval,
         sizes,
         assumptions=(
             f"collectives: {family.source or f'calibration {hardware.calibration.name}'}; NCCL,"
-            f" {joined}, out of place, in a CUDA graph",
+            f" {joined}, out of place, {called}",
             *assumed,
         ),
         warnings=_told(op, family),
     )
+
+
+def _by_host(tree: Activity, rates: Rates, hardware: Hardware) -> tuple[Activity, Rates]:
+    """The same after what a call takes outside of a graph."""
+    called = ("host", small.HOST_LAUNCHES * hardware.launch.eager_s)
+    slots = {**rates.slots, "host call": called}
+    return Serial((Work(slots={"host call": 1}), tree)), replace(rates, slots=slots)
 
 
 def _told(op: str, family: Family) -> tuple[str, ...]:
@@ -155,7 +168,7 @@ def _between(family: Family, library: str | None) -> tuple[dict[str, float], tup
     Alone it is as its own table has it: where more than a pair crosses root complexes.
     """
     values = dict(family.values)
-    if library in (None, "nccl") or values.get("crossing", 1.0) == 1.0:
+    if library in (None, *small.NCCL) or values.get("crossing", 1.0) == 1.0:
         return values, ()
     return values | {"crossing": 1.0}, (PEERS,)
 

@@ -36,7 +36,9 @@ class Collective(Question):
     on: Annotated[Machine, AS_IS, ON]
     topology: Annotated[Network, AS_IS, TOPOLOGY] = None
     kernel: Annotated[
-        str | None, AS_IS, Word("Whose small all-reduce runs: vllm, vllm:eager, trtllm.", str)
+        str | None,
+        AS_IS,
+        Word("Whose all-reduce: nccl, vllm, trtllm; nccl:eager out of graphs.", str),
     ] = None
     algorithm: Annotated[
         str | None, Word("On a topology: ring, tree, direct, ... (default: the fastest).", str)

@@ -129,3 +129,17 @@ def test_the_verb_says_whose_all_reduce_runs() -> None:
     own, nccl = hw.ask("collective", **fields, kernel="vllm"), hw.ask("collective", **fields)
     assert own.time_s < nccl.time_s
     assert hw.collective("all_reduce", 2**14, 8, "h200", kernel="vllm").time_s == own.time_s
+
+
+@pytest.mark.parametrize(("size", "reported_s"), [(2**21, 56.9e-6), (2**23, 94.4e-6)])
+def test_nccl_launched_by_the_host_takes_what_nccl_tests_report(
+    size: int, reported_s: float
+) -> None:
+    """Eight H200; the host's call was found on shorter buffers."""
+    graph, host = (
+        hw.collective("all_reduce", size, 8, "h200", kernel=kernel)
+        for kernel in ("nccl", "nccl:eager")
+    )
+    assert graph.time_s < 0.75 * reported_s
+    assert host.time_s == pytest.approx(reported_s, rel=0.1)
+    assert host.time_s - graph.time_s == pytest.approx(20e-6)

@@ -390,3 +390,9 @@ def test_a_cold_load_needs_no_heavy_library() -> None:
     )
     heavy = {"scipy", "pandas", "polars", "matplotlib", "networkx", "pulp", "torch", "lark"}
     assert not heavy & set(run.stdout.split())
+
+
+def test_a_calibration_is_called_as_its_file() -> None:
+    """Answers name it: one that was fitted into a folder keeps no name of that."""
+    for path in (Path(parameters.__file__).parent / "devices" / "calibration").glob("*.yaml"):
+        assert f"name: {path.stem}\n" in path.read_text(encoding="utf-8"), path.name

@@ -73,7 +73,8 @@ def cluster_sums(columns: Columns, sizes: Mapping[str, Any]) -> Cascade:
     named = {"x": sizes["clusters"], "c": sizes["dimensions"], "points": sizes["points"]}
     equal = 1 / sizes["clusters"]
     fullest = sizes["largest_cluster"] / sizes["points"]
-    named["share"] = np.clip((fullest - equal) / (1 - equal), 0, 1)
+    others = np.maximum(1 - equal, 1e-9)  # of one cluster there are none
+    named["share"] = np.clip((fullest - equal) / others, 0, 1)
     kinds = {"S": str(columns["dtype"]), "Y": "fp32"}
     return parse(text, sizes=named, dtypes=kinds, name="cluster sums")
 

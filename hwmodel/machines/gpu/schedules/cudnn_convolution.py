@@ -5,9 +5,13 @@
 - What multiplies is a kernel of the menu (`cudnn_menu`), also of groups and transposed ones.
 - All but some kernels of the vector units want channels last. An image whose channels come first is
   converted by a kernel before, its filters by another, and what comes out by a third. Channels or
-  filters that fill no sixteen bytes are padded by kernels of the same kind.
+  filters that fill no sixteen bytes are padded by kernels of the same kind, into room that others
+  clear.
+- Some kernels of tf32 write channels first, so that the third is missing there, or comes where
+  channels are last; where they are last some have image and filters rounded before.
 - Groups whose channels are no power of two are first padded to one, by a kernel that takes any
   layout. Where each group has a launch of its own it is sliced off before and joined after.
+- Kernels that convert move so many numbers a second, not bytes: 2.5 TB/s of 16 bits, 3.7 of 32.
 
 The rules are read off the launches of 1,205 convolutions of one H200 (cuDNN 9.19, torch 2.11, the
 heuristic's choice) and the fitting half of 10,860 traced ones of another, whose constants of single
@@ -31,27 +35,32 @@ from hwmodel.machines.gpu.schedules.cudnn_dense import DenseTile
 from hwmodel.machines.gpu.schedules.gemm import divides
 from hwmodel.machines.gpu.schedules.library_tile import LibraryTile
 from hwmodel.quantity.arithmetic import ceil_div, where
-from hwmodel.quantity.dtypes import bytes_of, element_bytes
+from hwmodel.quantity.dtypes import element_bytes
 from hwmodel.quantity.units import Amount
-from hwmodel.spine.activity import Activity, Repeat, Serial, Work
+from hwmodel.spine.activity import Activity, Serial, Work
 
 ROW_CHANNELS = 8
 SLICED_IMAGE, SLICED_OUTPUT = 1.4, 1.9
-"""Bytes moved by kernels that slice, and join, over those of the image and the output (traced)."""
+"""Numbers moved by kernels that slice, and join, over those of image and output (traced)."""
 MADE_WIDE = 0.75
 """The same of a kernel that clears the room of channels which are padded to a power of two."""
-SLICED, TURNED_TOO = 2.0, 1.0
-"""Kernels that slice the image and join the output for each such group, in launches, and one that
-turns its filters where channels come first (traced)."""
-TURNED = 32
-"""Places of a channel that a kernel which converts takes together: of filters, points of a window,
-so that small windows leave most of it idle (traced: filters of 3 points at a tenth of the rate)."""
+NARROW = 1.5
+"""Time of kernels that convert one group of many over that of one that converts all (traced)."""
+HALF = 2
+"""Bytes of a number in which passes are counted."""
+SQUARE = 32
+"""Channels and places that a kernel which converts takes together: an image of three channels takes
+the time of one of 32 (traced: a tenth of the rate), as filters of three points do."""
+BACK = 1.2
+"""Time of a kernel that puts channels first over that of one that puts them last (traced)."""
 PADDING = 1.6
-"""Time of a kernel that pads over that of one that converts as many bytes (fitted)."""
-AFTER = 1.5
-"""The same of kernels that cut padded filters off, over that (fitted)."""
+"""Time of a kernel that pads over that of one that converts as many numbers (traced)."""
+CLEARED = 0.5
+"""Start of a kernel that clears what padded rows are written to, over that of one that converts."""
+ROUNDED = 1.7
+"""The same of a kernel that rounds 32 bits to those that are multiplied (traced)."""
 GENERIC, GENERIC_START = 5.4, 5.0
-"""Bytes and start of the kernel that converts any layout, over those of others: it runs where
+"""Numbers and start of the kernel that converts any layout, over those of others: it runs where
 channels of a group are no power of two, and on filters that fill no sixteen bytes, of a transposed
 convolution on those whose channels fill none (traced)."""
 
@@ -61,11 +70,12 @@ class ConvolutionTile(DenseTile):
     """A launch record; what kind of kernel it is of, each 0 or 1.
 
     `converted` and `padded`: kernels before and after that change the layout, or pad, for the
-    latter in groups by a kernel for any layout.
+    latter in groups by a kernel for any layout. `rounded`: kernels before that round 32 bits.
     """
 
     converted: Amount = 0
     padded: Amount = 0
+    rounded: Amount = 0
 
 
 MENU = (ConvolutionTile(0, 0),)
@@ -104,6 +114,7 @@ def resolved(tile: ConvolutionTile, problem: ConvolutionProblem, limits: Limits)
         copy_bytes=column,
         converted=first * (1 - launched["as_it_lies"]) + column,
         padded=where(padded, 1, 0) + column,
+        rounded=launched["rounds"] * int(problem.channels_last) * where(padded, 0, 1) + column,
     )
 
 
@@ -142,47 +153,76 @@ def activity(problem: ConvolutionProblem, tile: ConvolutionTile, limits: Limits)
     if not by_matrix_units(problem):
         return cublas.product(as_gemm(problem), tile, limits)
     main = cudnn_dense.product(spread(problem), tile, limits)
-    return Serial((changed(problem, tile), Repeat(tile.times, main)))
+    return Serial((changed(problem, tile), main))
 
 
 def changed(problem: ConvolutionProblem, tile: ConvolutionTile) -> Activity:
-    """Kernels that convert or pad the image, the filters of all phases, and the output."""
-    image = problem.whole_elements * bytes_of(problem.dtype_a)
-    filters = problem.groups * problem.filters * problem.K * bytes_of(problem.dtype_b)
+    """Kernels that convert, pad, clear or round the image, filters of all phases, and output."""
+    element = element_bytes(problem.dtype_a)
+    image = problem.whole_elements
+    filters = problem.groups * problem.filters * problem.K
     taps, transposed = problem.taps * problem.phases, problem.phases > 1
     problem = spread(problem)
-    output = problem.groups * problem.M * problem.filters * bytes_of(problem.dtype_out)
-    element = element_bytes(problem.dtype_a)
-    after = where(divides_by(problem.filters * element, PAD_BYTES), 0, 1)
-    before = where(divides_by(problem.channels * element, PAD_BYTES), 0, 1)
-    parted = tile.padded * where(problem.groups > 1, 1, 0)
+    output = problem.groups * problem.M * problem.filters
+    after, wide_out = _padded(problem.filters, element)
+    before, wide_in = _padded(problem.channels, element)
+    one = where(problem.groups > 1, 0, 1)
+    parted = tile.padded * (1 - one)
     whole = tile.padded - parted
     several = where(taps > 1, 1, 0)
-    turned = several * ceil_div(taps, TURNED) * TURNED / taps
     odd = where(transposed, before, after) * several
-    slow = 1 + (GENERIC - 1) * odd
-    sliced = tile.apart * tile.times
     generic = where((problem.groups > 1) & ~_as_bool(_power(problem)), 1, odd)
-    moved = tile.converted * (image + filters * turned * slow + output)
-    padded = before * (image + filters) + AFTER * after * (filters + output)
-    moved = moved + PADDING * whole * padded
-    grouped = where(problem.groups > 1, 1, 0) * tile.converted * generic
-    moved = moved + MADE_WIDE * grouped * image
+    first = tile.writes_first
+    back = where(tile.converted > 0, 1 - first, first * int(problem.channels_last))
+    channels, columns = problem.channels * problem.groups, problem.filters * problem.groups
+    places = image / (problem.batch * channels)
+    turned = where(odd > 0, GENERIC, _filled(taps) * _filled(problem.channels)) * several
+    passed = tile.converted * (image * _filled(channels) * _filled(places) + filters * turned)
+    passed = passed + BACK * back * output * _filled(columns) * _filled(problem.outputs)
+    passed = passed * where(tile.apart > 0, NARROW, 1)
+    touched = 2 * tile.converted * (image + several * filters) + 2 * back * output
+    widened = one * (tile.converted + whole)
+    kept = _any(before, after) * filters
+    clear = widened * (before * image * wide_in + kept * wide_in * wide_out)
+    pads = before * image * (1 + wide_in) + after * output * (1 + wide_out)
+    pads = whole * (pads + kept * (1 + wide_in * wide_out))
+    passed, touched = passed + PADDING * pads / 2, touched + pads
+    grouped = (1 - one) * tile.converted * generic * (1 - tile.apart)
     last = tile.apart * (1 - tile.converted)
-    moved = moved + last * (SLICED_IMAGE * image + SLICED_OUTPUT * output)
-    slowly = parted * (image + filters + output) * 2 / element
-    count = (2 + several) * tile.converted + (GENERIC_START - 1) * generic * tile.converted
+    beside = MADE_WIDE * grouped * image
+    beside = beside + last * (SLICED_IMAGE * image + SLICED_OUTPUT * output)
+    slowly = parted * (image + filters + output)
+    passed = passed + beside + GENERIC * slowly
+    touched = touched + 2 * (beside + slowly * 2 / element)
+    rounds = tile.rounded * one
+    count = (1 + several) * tile.converted + back + (GENERIC_START - 1) * generic * tile.converted
     count = where(tile.apart > 0, 0, count) + 2 * grouped
-    count = count + 3 * GENERIC_START * parted
-    count = count + whole * 2 * (before + after)
-    count = count + (SLICED + TURNED_TOO * tile.converted) * sliced
-    passed, touched = moved + GENERIC * slowly, moved + slowly
+    count = count + 3 * GENERIC_START * parted + ROUNDED * 2 * rounds
+    count = count + whole * (before + after + _any(before, after))
+    count = count + CLEARED * widened * (before + _any(before, after))
+    count = count + (cudnn_dense.SLICED + several * tile.converted) * tile.apart
+    half, real = passed * HALF, touched / 2 * element
+    cleared = (clear + 2 * rounds * (image + filters)) * element
     return Serial(
         (
             Work(slots={"split": count}),
-            Work(
-                read={"dram": touched, "engine": passed},
-                written={"dram": touched, "engine": passed},
-            ),
+            Work(read={"dram": real, "engine": half}, written={"dram": real, "engine": half}),
+            Work(written={"dram": cleared}),
         )
     )
+
+
+def _padded(size: Amount, element: float) -> tuple[Any, Any]:
+    """(1 where rows of so many numbers fill no sixteen bytes, those that they are filled to)."""
+    whole = ceil_div(size * element, PAD_BYTES) * PAD_BYTES / (size * element)
+    return where(divides_by(size * element, PAD_BYTES), 0, 1), whole
+
+
+def _any(one: Any, other: Any) -> Any:
+    """1 where either is."""
+    return one + other - one * other
+
+
+def _filled(size: Amount) -> Any:
+    """Numbers that a kernel which converts takes the time of, over those that there are."""
+    return ceil_div(size, SQUARE) * SQUARE / size

@@ -10,6 +10,7 @@ so that they follow the matrix units' rate, the clock and the DRAM of the device
     meeting      where blocks of few meet on a processor, one more goes after the others
     counted      bulk kernels of many blocks draw them by a counter that is cleared before
     by vectors   instructions of each output, and of its products
+    apart        blocks of all groups, or kernels that wait for each other, whichever takes longer
 """
 
 from dataclasses import dataclass
@@ -34,6 +35,8 @@ VECTOR_FLOP_PER_CLOCK = 256.0
 CLEARED, PREPARED, TURNS = 0.32, 0.6, 2
 """Launches that clearing a counter of tiles takes (1.2 us in a graph, traced), where there are more
 than so many for each processor, and preparing sums that are shared."""
+SLICED = 2.0
+"""Kernels that slice the image of a group and join its output (traced)."""
 UNEVEN = 1.0001
 """The longest over the mean of what is shared out."""
 
@@ -42,14 +45,17 @@ UNEVEN = 1.0001
 class DenseTile(LibraryTile):
     """A launch record of a convolution; `apart` is 1 where each of several groups has a launch.
 
-    Blocks have so many `columns`, in clusters of `across` by `along`, of which so many blocks run
-    `at_once`. `slices` of K of a block, and its `turn`: clocks at its start and end; `once`: those
-    that are waited for once. Clearing counters before takes `cleared` launches. `shared` blocks are
-    split where they would leave processors idle; `meeting` is 1 where blocks of few meet. By the
-    vector units (`direct`) `turn` is the clocks of an output, of which each processor has `fewest`.
-    Images are taken `as_it_lies`, or `unpadded`. Groups `apart` take the time of so many `times`.
+    A kernel takes `start` of a launch to begin. Blocks have so many `columns`, in clusters of
+    `across` by `along`, of which so many blocks run `at_once`. `slices` of K of a block, and its
+    `turn`: clocks at its start and end; `once`: those that are waited for once. Clearing counters
+    before takes `cleared` launches. `shared` blocks are split where they would leave processors
+    idle; `meeting` is 1 where blocks of few meet. By the vector units (`direct`) `turn` is the
+    clocks of an output, of which each processor has `fewest`. Images are taken `as_it_lies`, or
+    `unpadded`; what comes out has channels first where it `writes_first`, and inputs are rounded
+    before where it `rounds`.
     """
 
+    start: Amount = 1
     slices: Amount = 0
     turn: Amount = 0
     once: Amount = 0
@@ -59,13 +65,14 @@ class DenseTile(LibraryTile):
     direct: Amount = 0
     as_it_lies: Amount = 0
     unpadded: Amount = 0
+    rounds: Amount = 0
+    writes_first: Amount = 0
     fewest: Amount = 0
     across: Amount = 1
     along: Amount = 1
     at_once: Amount = 1
     columns: Amount = 1
     apart: Amount = 0
-    times: Amount = 1
 
 
 def launched(problem: ConvolutionProblem, limits: Limits) -> dict[str, Any]:
@@ -86,6 +93,7 @@ def launched(problem: ConvolutionProblem, limits: Limits) -> dict[str, Any]:
     each_round, once = cudnn_menu.block_clocks(sizes, menu, limits.processors)
     shared = cudnn_menu.shared(sizes, menu, limits.processors)
     bulk = menu.of("bulk")
+    narrowed = cudnn_menu.known_of(element) == cudnn_menu.NARROWED
     columns = {
         "block_m": menu.block_m,
         "block_n": menu.block_n,
@@ -95,7 +103,7 @@ def launched(problem: ConvolutionProblem, limits: Limits) -> dict[str, Any]:
         "effort": np.where(vector, 1, slow / ideal * RATE),
         "slices": np.where(vector, 0, cudnn_menu.slices(sizes, menu)),
         "turn": np.where(vector, output, each_round),
-        "once": np.where(vector, 0, once),
+        "once": np.where(vector, cudnn_menu.borders(sizes, menu), once),
         "cleared": np.where(
             shared, PREPARED, np.where(bulk & (count * clustered > TURNS * many), CLEARED, 0)
         ),
@@ -105,11 +113,13 @@ def launched(problem: ConvolutionProblem, limits: Limits) -> dict[str, Any]:
         "along": menu.along,
         "at_once": at_once * clustered,
         "columns": np.ceil(sizes.filters / menu.block_n) * sizes.sets,
-        "apart": np.where(sizes.times > 1, 1, 0) + 0 * sizes.times,
-        "times": sizes.times,
+        "start": menu.start / cudnn_menu.CALLS[cudnn_menu.known_of(element)][0],
+        "apart": np.where(sizes.apart > 1, 1, 0),
         "direct": np.where(vector, 1, 0),
         "as_it_lies": np.where(menu.of(*cudnn_menu.UNCONVERTED), 1, 0),
-        "unpadded": np.where(vector | menu.of("gathered"), 1, 0),
+        "unpadded": np.where((vector & ~menu.of("first")) | menu.of("gathered"), 1, 0),
+        "rounds": np.where(narrowed & menu.of(*cudnn_menu.ROUNDED), 1, 0),
+        "writes_first": np.where(narrowed & menu.of(*cudnn_menu.WRITE_FIRST), 1, 0),
         "fewest": np.where(vector, 1000 * thousands, 0),
     }
     found = cudnn_menu.chosen(problem, limits)[..., None]
@@ -131,7 +141,8 @@ def product(problem: ConvolutionProblem, tile: DenseTile, limits: Limits) -> Act
     m, n = most((tile.block_m, 1)), most((tile.block_n, 1))
     across, along = most((tile.across, 1)), most((tile.along, 1))
     rows = ceil_div(problem.M, m)
-    blocks = ceil_div(tile.columns, across) * across * ceil_div(rows, along) * along
+    apart = where(tile.apart > 0, problem.groups, 1)
+    blocks = apart * ceil_div(tile.columns, across) * across * ceil_div(rows, along) * along
     at_once = most((tile.at_once, 1))
     slices = tile.slices / parts
     staged = (m + n) * tile.block_k * element * slices
@@ -150,23 +161,26 @@ def product(problem: ConvolutionProblem, tile: DenseTile, limits: Limits) -> Act
     uneven = where(tile.shared > 0, UNEVEN, 1)
     waves = Waves(blocks * parts, at_once, block, uneven)
     late = Repeat(tile.meeting, Waves(1, limits.processors, block))
-    launches = where(tile.apart > 0, problem.groups, 1)
-    groups = problem.groups / launches
-    read = problem.image_elements / launches * bytes_of(problem.dtype_a)
-    read = read + groups * problem.filters * problem.K * bytes_of(problem.dtype_b)
-    written = groups * problem.M * problem.filters * bytes_of(problem.dtype_out)
+    read = problem.image_elements * bytes_of(problem.dtype_a)
+    read = read + problem.groups * problem.filters * problem.K * bytes_of(problem.dtype_b)
+    written = problem.groups * problem.M * problem.filters * bytes_of(problem.dtype_out)
     stream = Work(read={"dram": read}, written={"dram": written})
     once = Work(slots={"cycle": tile.once})
-    by_matrix = Overlap((Serial((waves, late, once)), Serial((stream, Work(slots={"queue": 1})))))
-    outputs = problem.M * ceil_div(problem.filters, n) * n
+    chain = Serial((Work(slots={"launch": tile.start, "split": SLICED}), block))
+    queued = Repeat((apart - 1) / cudnn_menu.ABREAST, chain)
+    ended = Serial((stream, Work(slots={"queue": 1})))
+    by_matrix = Overlap((Serial((waves, late, once)), ended, queued))
+    outputs = apart * problem.M * ceil_div(problem.filters, n) * n
     each = most((tile.fewest, 1))
+    plain = Work(slots={"launch": (apart - 1) / cudnn_menu.ABREAST})
     threads = Work(
         operations={("vector", "flop", "fp32"): each * tile.turn * VECTOR_FLOP_PER_CLOCK}
     )
-    by_vector = Overlap((Waves(outputs / each, limits.processors, threads, UNEVEN), stream))
+    many = Waves(outputs / each, limits.processors, threads, UNEVEN)
+    by_vector = Overlap((Serial((many, once)), stream, plain))
     return Serial(
         (
-            Work(slots={"launch": 1 + tile.cleared}),
+            Work(slots={"launch": tile.start + tile.cleared}),
             Repeat(1 - tile.direct, by_matrix),
             Repeat(tile.direct, by_vector),
         )

@@ -1,8 +1,9 @@
 """The kernels of cuDNN 9.19 for a convolution on an H200, and their clocks, read off traces.
 
 Of 26,948 convolutions traced on two H200s (torch 2.11; the L2 cold) some 15,000 are of one group,
-and of a kernel that is named: two thirds were fitted; of the rest bulk kernels are 8 % off, others
-5 to 20. Clusters are those that the library's heuristic says of each (`cudnn_choice`).
+and of a kernel that is named: two thirds were fitted; of the rest bulk kernels are 8 % off, copied
+ones 6, others 7 to 20. Clusters are those that the library's heuristic says of each
+(`cudnn_choice`).
 `cudnn_menu` says what the numbers mean.
 """
 
@@ -11,23 +12,23 @@ from collections.abc import Mapping
 KINDS: Mapping[int, Mapping[str, tuple[float, ...]]] = {
     2: {
         "bulk": (334, 163, 0.642, 0.271, 0.0533, 0.114, 0.42, 14800, 1.06, 40.1, 1.96),
-        "copied": (0, 168, 0.0365, 0.0661, 0.0554),
-        "older": (693, 141, 0.182, 0.474, 0.0728),
-        "indexed": (249, 237, 0.0975, 0.389, 0.00743),
-        "gathered": (20, 0, 0, 1.35, 0),
+        "copied": (830, 192, 0, 0.0609, 0.0639),
+        "older": (1110, 106, 0.146, 0.458, 0.0717),
+        "indexed": (265, 238, 0.0934, 0.389, 0.0261),
+        "gathered": (20.2, 0, 0, 1.33, 0),
         "engine": (0.58, 0.0247, 6.25),
         "implicit": (0.316, 0.0265, 6.54),
         "precomputed": (0.475, 0.0184, 13.2),
-        "strips": (0, 0.0406, 37.2),
+        "strips": (0, 0.0155, 25.2, 1560),
         "nd": (0.612, 0.0386, 6.25),
         "first": (0.397, 0.00103, 1),
     },
     4: {
         "bulk": (1910, 309, 0.6, 0.322, 0.0228, 0.448, 0.703, 12200, 1.17, 41, 2.9),
-        "copied": (0, 196, 0, 0.0552, 0.225),
-        "older": (4800, 138, 0.274, 0.387, 0.00286),
-        "indexed": (0, 302, 0, 0, 0),
-        "gathered": (0, 85.2, 0, 1.02, 0),
+        "copied": (0, 218, 0, 0.0514, 0.114),
+        "older": (4470, 155, 0.278, 0.397, 0.00973),
+        "indexed": (2.72, 291, 0.104, 0, 0),
+        "gathered": (174, 41.6, 0, 3, 0),
         "engine": (0.439, 0.0341, 5.13),
         "implicit": (0.583, 0.0272, 0.00126),
         "plain": (0.462, 0.022, 5.28),
@@ -39,7 +40,30 @@ slice takes less where no other processor loads; more where rows of channels beg
 where its columns are not all there; the share of a block's clocks that is waited for once; clocks
 of joining shared sums. Of bulk kernels: clocks of a matrix instruction over the datasheet's, bytes
 a clock, and the norm of both. Of the vector units: clocks of an output and of each of its products;
-thousands of outputs of a processor below which it waits."""
+thousands of outputs of a processor below which it waits; clocks of borders for each product."""
+
+START: Mapping[int, Mapping[str, float]] = {
+    2: {"copied": 4550.0, "older": 7390.0, "indexed": 8440.0, "gathered": 8250.0}
+    | {"engine": 6500.0, "implicit": 6500.0},
+    4: {"copied": 5840.0, "older": 8250.0, "engine": 6500.0, "implicit": 6500.0},
+}
+"""The same -> clocks of a kernel's start with a cold L2, of kinds that start sooner than those that
+fetch descriptors of bulk copies (traced)."""
+STRIDED: Mapping[int, Mapping[str, tuple[float, ...]]] = {
+    2: {
+        "bulk": (1.09, 0.94, 1050.0, 0.0),
+        "copied": (0.99, 0.87, 2020.0, 244.0),
+        "older": (2.36, 2.77, 1620.0, 0.0),
+    },
+    4: {
+        "bulk": (0.82, 0.71, 2460.0, 0.0),
+        "copied": (0.48, 0.58, 0.0, 745.0),
+        "older": (2.36, 2.77, 1620.0, 0.0),
+    },
+}
+"""The same -> where places lie a stride apart: what a slice takes over one where they do not, of
+phases of one point and of more (of these some have fewer points than are told here); clocks of a
+block more, and for each 1,000 outputs of its tile (least squares of 1,629 traces)."""
 
 MENUS: Mapping[int, str] = {
     2: """
@@ -115,32 +139,31 @@ MENUS: Mapping[int, str] = {
         bulk 256x128x64 1x4 0.911
         bulk 256x128x64 2x1* 0.921
         bulk 256x128x64 2x1 0.921
-        copied 64x64x32 1x1 278
-        copied 64x64x64 1x1 425
-        copied 64x128x32 1x1 360
-        copied 64x128x64 1x1 849
-        copied 128x64x32 1x1 535
-        copied 128x128x32 1x1 541
-        copied 256x64x16 1x1 311
-        copied 256x64x32 1x1 622
+        copied 64x64x32 1x1 298
+        copied 64x64x64 1x1 473
+        copied 64x128x32 1x1 379
+        copied 64x128x64 1x1 946
+        copied 128x64x32 1x1 529
+        copied 128x128x32 1x1 538
+        copied 256x64x16 1x1 310
+        copied 256x64x32 1x1 620
         copied 256x64x64 1x1 1240
         copied 256x128x64 1x1 1990
-        older 64x32x64 1x1 322
-        older 64x64x64 1x1 404
-        older 128x32x32 1x1 224
-        older 128x64x32 1x1 402
-        older 128x128x64 1x1 1060
-        older 256x32x32 1x1 533
-        indexed 64x32x64 1x1 379
+        older 64x32x64 1x1 320
+        older 64x64x64 1x1 406
+        older 128x32x32 1x1 240
+        older 128x64x32 1x1 427
+        older 128x128x64 1x1 1070
+        older 256x32x32 1x1 538
+        indexed 64x32x64 1x1 380
         indexed 64x64x64 1x1 469
-        indexed 64x128x32 1x1 420
-        indexed 128x32x32 1x1 311
-        indexed 256x32x32 1x1 420
+        indexed 64x128x32 1x1 421
+        indexed 128x32x32 1x1 314
         indexed 256x64x32 1x1 684
-        gathered 128x16x32 1x1 882
-        gathered 128x16x64 1x1 1760
-        gathered 128x32x16 1x1 472
-        gathered 128x32x64 1x1 1030
+        gathered 128x16x32 1x1 886
+        gathered 128x16x64 1x1 1770
+        gathered 128x32x16 1x1 478
+        gathered 128x32x64 1x1 1050
         engine 32x32x1 1x1 1
         implicit 32x32x1 1x1 1
         precomputed 32x32x1 1x1 1
@@ -174,19 +197,19 @@ MENUS: Mapping[int, str] = {
         bulk 256x64x32 8x1 1.05
         bulk 256x128x32 2x1* 0.939
         copied 64x128x32 1x1 1220
-        copied 128x64x16 1x1 610
-        copied 128x128x16 1x1 541
-        copied 256x64x16 1x1 626
-        copied 256x64x64 1x1 2500
-        older 64x32x64 1x1 694
+        copied 128x64x16 1x1 611
+        copied 128x128x16 1x1 543
+        copied 256x64x16 1x1 629
+        copied 256x64x64 1x1 2520
+        older 64x32x64 1x1 697
         older 64x64x64 1x1 1390
-        older 64x128x32 1x1 706
-        older 128x64x32 1x1 706
-        older 128x128x16 1x1 533
-        indexed 128x128x16 1x1 574
-        gathered 128x16x64 1x1 911
-        gathered 128x32x16 1x1 899
-        gathered 128x32x64 1x1 1820
+        older 64x128x32 1x1 702
+        older 128x64x32 1x1 702
+        older 128x128x16 1x1 532
+        indexed 128x128x16 1x1 573
+        gathered 128x16x64 1x1 895
+        gathered 128x32x16 1x1 884
+        gathered 128x32x64 1x1 1790
         engine 32x32x1 1x1 1
         implicit 32x32x1 1x1 1
         plain 32x32x8 1x1 1

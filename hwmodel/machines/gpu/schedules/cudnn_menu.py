@@ -2,7 +2,7 @@
 
 For channels last, or converted to that, cuDNN 9.19 has some hundred kernels. Its
 heuristic is a function of the sizes (it answers without a GPU, `cudnn_choice`), of which a tree
-tells the kernel in three of four convolutions. So each kernel of the menu has a time, in clocks,
+tells the kernel in four of five convolutions. So each kernel of the menu has a time, in clocks,
 and a chance, and the one that is predicted with is the median of the menu by its time: half of what
 is likely is faster. Where two thirds of the choice are certain this is the kernel that runs;
 elsewhere a wrong guess costs little.
@@ -15,12 +15,13 @@ padded to whole groups of columns, so that two blocks of few may meet on one pro
 those of the vector units: "engine", "implicit", "precomputed", "plain", "nd", threads that make an
 output each. All of these but the first take images whose channels come first as they lie. "strips"
 are windows of 7 x 7 whose borders, where pads are read, are left to four launches of a few blocks,
-one after the other, which take ten times as long as the rest. "first" is a kernel of the matrix
+one after the other, each as long as one block. "first" is a kernel of the matrix
 units for a network's first layer, whose time goes with its outputs alone.
 
 Groups: a tile of the matrix units' kernels multiplies as many groups side by side as its columns
 hold, channels of a group filled up to a power of two; what is copied by threads, and the vector
-units' kernels, run once for each group, a few at a time.
+units' kernels, run once for each group, side by side: all blocks share the processors, and some
+groups' kernels wait for each other (`ABREAST`).
 
 Transposed convolutions: kernels of the same tiles, one phase after the other in whole tiles. Places
 of a phase lie a stride apart, for which blocks and slices take longer (`STRIDED`).
@@ -38,6 +39,9 @@ of the processors idle. Most of a block's start and end hides behind its neighbo
 as processors become free. Kernels that have room for it ("*") share the sums of the last round
 where half of the processors or more would be idle there, and sums are long.
 
+All but bulk kernels start sooner (`START`), those by whose tiles groups of few channels are
+multiplied take a quarter less for a slice.
+
 Clocks are least squares of traced times: data of one version of the library, not laws.
 """
 
@@ -51,7 +55,7 @@ from numpy.typing import NDArray
 from hwmodel.hardware.hardware import Limits
 from hwmodel.machines.gpu.schedules import cudnn_choice
 from hwmodel.machines.gpu.schedules.convolution import PAD_BYTES, ConvolutionProblem
-from hwmodel.machines.gpu.schedules.cudnn_kernels import KINDS, MENUS
+from hwmodel.machines.gpu.schedules.cudnn_kernels import KINDS, MENUS, START, STRIDED
 from hwmodel.quantity.dtypes import bytes_of, element_bytes
 
 Array = NDArray[np.float64]
@@ -60,18 +64,13 @@ NAMES = tuple(dict.fromkeys(kind for kinds in KINDS.values() for kind in kinds))
 VECTOR = ("engine", "implicit", "precomputed", "plain", "strips", "nd", "first")
 UNCONVERTED = ("implicit", "precomputed", "plain", "strips", "nd")
 """Kinds of kernels; those whose time is by outputs, and that take channels first as they lie."""
+NARROWED, ROUNDED, WRITE_FIRST = 4, ("copied", "older", "indexed", "gathered"), ("older", "indexed")
+"""Of formats of so many bytes, which are rounded to be multiplied: kinds that have that done before
+where channels come last, and those that write them first whatever the layout (traced)."""
 PACKED = ("bulk", "older", "indexed", "gathered")
 """Kinds whose tiles multiply several groups."""
 ABREAST = 3.5
-"""Groups that run at once on streams of their own (by whole times over those of the kernels)."""
-STRIDED = {
-    "bulk": (1.11, 0.97, 1160.0, 0.0),
-    "copied": (1.03, 0.93, 1060.0, 361.0),
-    "older": (3.81, 3.0, 884.0, 0.0),
-}
-"""Where places lie a stride apart, by kind: what a slice takes over one where they do not, of
-phases of one point and of more (of these some have fewer points than are told here); clocks of a
-block more, and for each 1,000 outputs of its tile (least squares of 1,427 traces)."""
+"""Groups whose kernels run side by side (by whole times of groups of few blocks)."""
 NUMBERS = 11
 """Most numbers of a kind."""
 SQUARE = 64
@@ -82,6 +81,8 @@ CALLS = {2: (9050.0, 1970.0, 4.0), 4: (7240.0, 2240.0, 2.78)}
 """Bytes of an element -> clocks of a kernel's start with a cold L2, bytes of the DRAM a clock, and
 the sharpness of the norm of multiplying and moving, all of the H200 that was traced: the clocks of
 a choice are its, whatever the device."""
+NARROW, NARROW_SLICE = 16, 0.74
+"""Channels of a group up to which slices of older kernels take that share of others' (traced)."""
 CONVERT_CLOCKS, CONVERT_BYTES_PER_CLOCK = 3000.0, 1200.0
 """Kernels that convert (traced there)."""
 AT_ONCE = {1: 132, 2: 132, 3: 117, 4: 120, 5: 110, 6: 102, 7: 105, 8: 120, 12: 84, 16: 112}
@@ -100,7 +101,7 @@ class Menu:
     """Kernels as columns: index and numbers of the kind, tile, cluster, clocks of a slice.
 
     Of bulk kernels `slice_clocks` is over those of their kind; `may_share` is 1 where there is room
-    to share sums.
+    to share sums; `start` are the clocks of a launch, `strided` a row a number of `STRIDED`.
     """
 
     kind: Array
@@ -112,6 +113,8 @@ class Menu:
     slice_clocks: Array
     may_share: Array
     numbers: Array
+    start: Array
+    strided: Array
 
     def of(self, *names: str) -> NDArray[np.bool_]:
         """Which kernels are of one of these kinds."""
@@ -138,7 +141,11 @@ def menu_of(element: float) -> Menu:
     for at, row in enumerate(rows):
         given = KINDS[known][row[0]]
         numbers[: len(given), at] = given
-    return Menu(kind, m, n, k * known / element, across, along, clocks_, share, numbers)
+    plain = (1.0, 1.0, 0.0, 0.0)
+    strided = np.array([STRIDED[known].get(row[0], plain) for row in rows]).T
+    start = np.array([START[known].get(row[0], CALLS[known][0]) for row in rows])
+    tile = (kind, m, n, k * known / element)
+    return Menu(*tile, across, along, clocks_, share, numbers, start, strided)
 
 
 @dataclass(frozen=True, eq=False)
@@ -146,9 +153,8 @@ class Sizes:
     """A convolution's sizes as a tile sees them, each with an axis for the kernels of the menu.
 
     `channels` and `filters` are those of the groups that a tile multiplies, of which there are so
-    many `sets`; `beside` says that rows of channels begin beside 32 bytes. Bytes `moved` are those
-    of a launch, of which there are so many `times` one after the other; `rows` are those of a
-    phase.
+    many `sets`; `packed` says that several of few channels are, `beside` that rows of channels
+    begin beside 32 bytes. So many groups have launches `apart`; `rows` are those of a phase.
     """
 
     rows: Array
@@ -160,7 +166,8 @@ class Sizes:
     image: Array
     sets: Array
     beside: NDArray[np.bool_]
-    times: Array
+    apart: Array
+    packed: NDArray[np.bool_]
     phases: Array
 
     @property
@@ -195,11 +202,12 @@ def sizes_of(problem: ConvolutionProblem, menu: Menu) -> Sizes:
         channels=np.where(several & packed, wide, channels) * pack,
         taps=taps,
         element=element,
-        moved=image / alone,
+        moved=image,
         image=whole,
         sets=np.where(packed, np.ceil(groups / pack), 1),
         beside=beside,
-        times=alone / np.minimum(alone, ABREAST),
+        apart=alone,
+        packed=several & (wide <= NARROW),
         phases=phases,
     )
 
@@ -225,7 +233,7 @@ def clusters(sizes: Sizes, menu: Menu, processors: Any) -> tuple[Array, Array]:
     rows = np.ceil(np.ceil(sizes.rows / menu.block_m) * sizes.phases / menu.along)
     blocks = menu.across * menu.along
     share = np.array([AT_ONCE[int(each)] for each in blocks]) / AT_ONCE[1]
-    return rows * columns, np.maximum(1, np.floor(many * share / blocks + 1e-9))
+    return rows * columns * sizes.apart, np.maximum(1, np.floor(many * share / blocks + 1e-9))
 
 
 def met(sizes: Sizes, menu: Menu, processors: Any) -> NDArray[np.bool_]:
@@ -240,7 +248,7 @@ def met(sizes: Sizes, menu: Menu, processors: Any) -> NDArray[np.bool_]:
     steps = np.where(columns >= 2, 2, 1)
     group = np.where(columns >= 6, 8, np.where(columns >= 3, 4, steps))
     padded = rows * group * np.ceil(columns / group)
-    return menu.of("copied") & (rows * columns <= many) & (padded > many)
+    return menu.of("copied") & (rows * columns <= many) & (padded > many) & (sizes.apart == 1)
 
 
 def shared(sizes: Sizes, menu: Menu, processors: Any) -> NDArray[np.bool_]:
@@ -268,12 +276,6 @@ def busy(sizes: Sizes, menu: Menu, processors: Any) -> Array:
     return np.minimum(1, count * menu.across * menu.along / turns / many)
 
 
-def strided(menu: Menu) -> Array:
-    """`STRIDED` of each kernel, a row a number."""
-    plain = (1.0, 1.0, 0.0, 0.0)
-    return np.array([STRIDED.get(NAMES[int(kind)], plain) for kind in menu.kind]).T
-
-
 def slice_clocks(sizes: Sizes, menu: Menu, busy: Any, directions: int) -> Array:
     """Clocks of a slice: of `busy` processors, a share, each waits for the others' loads."""
     _, _, crowded, beside, volume, ragged, _, _, rate, speed, sharpness = menu.numbers
@@ -292,11 +294,11 @@ def slice_clocks(sizes: Sizes, menu: Menu, busy: Any, directions: int) -> Array:
     crowd = 1 - crowded * square * (1 - busy)
     both = bulk ** (1 / sharp)
     alone = np.where(menu.of("bulk"), both, crowd)
-    found = strided(menu)
-    point: Array = found[0]
-    window: Array = found[1]
+    point: Array = menu.strided[0]
+    window: Array = menu.strided[1]
     apart = np.where(sizes.phases > 1, np.where(sizes.taps > 1, window, point), 1)
-    return menu.slice_clocks * alone * (1 + beside * off) * (1 + deep) * torn * apart
+    few = np.where(sizes.packed & menu.of("older"), NARROW_SLICE, 1)
+    return menu.slice_clocks * few * alone * (1 + beside * off) * (1 + deep) * torn * apart
 
 
 def block_clocks(sizes: Sizes, menu: Menu, processors: Any) -> tuple[Array, Array]:
@@ -304,7 +306,7 @@ def block_clocks(sizes: Sizes, menu: Menu, processors: Any) -> tuple[Array, Arra
     start, stored, _, _, _, _, hidden, joined, *_ = menu.numbers
     outputs = menu.block_m * menu.block_n / 1000
     block = start + stored * outputs
-    _, _, later, spaced = strided(menu)
+    _, _, later, spaced = menu.strided
     apart = np.where(sizes.phases > 1, later + spaced * outputs, 0)
     once = block * hidden + np.where(shared(sizes, menu, processors), joined, 0)
     return block * (1 - hidden) + apart, once
@@ -313,13 +315,19 @@ def block_clocks(sizes: Sizes, menu: Menu, processors: Any) -> tuple[Array, Arra
 def vector_clocks(sizes: Sizes, menu: Menu, many: Any) -> Array:
     """Clocks of the vector units for all outputs: a start of each, then its products.
 
-    Processors wait for loads until each has some thousand outputs.
+    Processors wait for loads until each has some thousand outputs. Borders come before.
     """
     start, each, thousands, *_ = menu.numbers
     columns = np.ceil(sizes.filters / menu.block_n) * menu.block_n
-    outputs = sizes.rows * sizes.phases * columns
+    outputs = sizes.rows * sizes.phases * columns * sizes.apart
     each_clocks = (start + each * sizes.taps * sizes.channels) * menu.slice_clocks
-    return np.maximum(outputs / many, 1000 * thousands) * each_clocks
+    return np.maximum(outputs / many, 1000 * thousands) * each_clocks + borders(sizes, menu)
+
+
+def borders(sizes: Sizes, menu: Menu) -> Array:
+    """Clocks of launches for the places at the borders, of kernels that have such."""
+    products = sizes.taps * sizes.channels
+    return np.where(menu.of("strips"), menu.numbers[3], 0) * products
 
 
 def clocks(problem: ConvolutionProblem, menu: Menu, processors: Any) -> Array:
@@ -329,13 +337,15 @@ def clocks(problem: ConvolutionProblem, menu: Menu, processors: Any) -> Array:
     turns = rounds(sizes, menu, processors)
     slow = slice_clocks(sizes, menu, busy(sizes, menu, processors), problem.directions)
     each, once = block_clocks(sizes, menu, processors)
+    _, bytes_per_clock, sharp = CALLS[known_of(sizes.element)]
     tiles = turns * (slices(sizes, menu) * slow + each) + once
     main = np.where(menu.of(*VECTOR), vector_clocks(sizes, menu, many), tiles)
-    launch, bytes_per_clock, sharp = CALLS[known_of(sizes.element)]
-    main = (main**sharp + (sizes.moved / bytes_per_clock) ** sharp) ** (1 / sharp)
+    alone = menu.start + np.where(menu.of(*VECTOR), 0, slices(sizes, menu) * slow + each)
+    queued = (sizes.apart - 1) / ABREAST * alone
+    main = (main**sharp + (sizes.moved / bytes_per_clock) ** sharp + queued**sharp) ** (1 / sharp)
     first = 0.0 if problem.channels_last else 1.0
     around = first * (2 * CONVERT_CLOCKS + 2 * sizes.image / CONVERT_BYTES_PER_CLOCK)
-    return (launch + main) * sizes.times + np.where(menu.of(*UNCONVERTED), 0.0, around)
+    return menu.start + main + np.where(menu.of(*UNCONVERTED), 0.0, around)
 
 
 def chances(problem: ConvolutionProblem, menu: Menu) -> Array:

@@ -111,6 +111,20 @@ def test_windows_of_one_point_are_products_but_for_images_whose_rows_a_product_r
     assert hw.predict(whole, on="rtx-4090").time_s > 0
 
 
+@pytest.mark.parametrize(
+    ("batch", "channels", "filters", "schedule"),
+    [
+        (64, 256, 256, "gemm"),  # few filters: cuBLAS's kernels for rows off sixteen bytes (traced)
+        (64, 1024, 1024, "convolution"),  # converted, and multiplied as a convolution (traced)
+    ],
+)
+def test_images_with_odd_rows_are_multiplied_one_by_one_where_filters_are_few(
+    batch: int, channels: int, filters: int, schedule: str
+) -> None:
+    (call,) = lower(hw.workloads.conv2d(batch, channels, filters, 7, 7, 1, dtype="fp16"))
+    assert call.schedule == schedule
+
+
 def test_a_sweep_over_channels_is_its_points() -> None:
     sizes = np.array([16.0, 64.0, 256.0])
     swept = hw.predict(last(c=sizes), on="rtx-4090").time_s

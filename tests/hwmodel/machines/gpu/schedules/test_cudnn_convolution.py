@@ -48,11 +48,17 @@ def moved(problem: ConvolutionProblem) -> float:
 
 
 def test_channels_that_come_first_are_converted_before_and_after() -> None:
-    """Image, output and filters once more; of 9 points of 32 that go together filters take 3.6."""
+    """Image, output and filters once more, by squares of 32 channels and places.
+
+    An image has 106 of them (58 x 58), filters one (9 points), an output 98 (56 x 56).
+    """
     first = replace(LAST, channels_last=False)
     image, output, filters = 64 * 64 * 58 * 58, 64 * 128 * 56 * 56, 128 * 64 * 9
     more = moved(first) - moved(LAST)
-    assert more == pytest.approx(2 * (image + output + filters * 32 / 9))
+    assert more == pytest.approx(2 * (image + output + filters))
+    passed = totals(changed(first, tile(channels_last=False))).read["engine"]
+    squares = 32 * 32 * (64 * 2 * 106 + 128 * 2) + 1.2 * 32 * 32 * 64 * 4 * 98
+    assert passed == pytest.approx(2 * squares)
 
 
 def test_whole_images_are_converted_of_which_windows_skip_some() -> None:
@@ -98,18 +104,41 @@ def test_channels_first_cost_their_conversion_on_an_h200_and_nothing_on_an_rtx_4
     assert ratios[1] == pytest.approx(1.0, rel=0.01)
 
 
+def test_an_image_of_three_channels_is_converted_in_the_time_of_one_of_32() -> None:
+    """And eight are written for each three, cleared before."""
+    few, many = (
+        replace(LAST, channels=n, whole_elements=64 * n * 64 * 64, filters=128, channels_last=False)
+        for n in (3, 32)
+    )
+    made = ConvolutionTile(0, 0, converted=1)
+    passed = [totals(changed(each, made)).read["engine"] for each in (few, many)]
+    assert passed[0] == pytest.approx(passed[1])
+    cleared = [totals(changed(each, made)).written["dram"] for each in (few, many)]
+    image, filters, output = 64 * 3 * 64 * 64, 128 * 3 * 9, 64 * 128 * 56 * 56
+    assert cleared[0] == pytest.approx(2 * ((image + filters) * (1 + 8 / 3) + output))
+
+
 @pytest.mark.parametrize(
-    ("groups", "channels", "times"),
-    [(7, 56, 2.0), (4, 40, 1.0), (32, 16, 1.0), (4, 232, 1.0)],
+    ("last", "writes_first", "output"),
+    [(False, 0, 1), (False, 1, 0), (True, 1, 1), (True, 0, 0)],
 )
-def test_groups_that_no_tile_packs_run_few_at_once(
-    groups: int, channels: int, times: float
+def test_an_output_is_converted_where_its_layout_is_another(
+    last: bool, writes_first: int, output: int
 ) -> None:
+    """Kernels of tf32 that write channels first are followed by one where they come last."""
+    problem = replace(LAST, channels_last=last)
+    made = ConvolutionTile(0, 0, converted=int(not last), writes_first=writes_first)
+    read = float(totals(changed(problem, made)).read["dram"])
+    before = 0 if last else 2 * (64 * 64 * 58 * 58 + 128 * 64 * 9)
+    assert read == pytest.approx(before + output * 2 * 64 * 128 * 56 * 56)
+
+
+@pytest.mark.parametrize(("groups", "channels"), [(7, 56), (4, 40), (32, 16), (4, 232)])
+def test_groups_that_no_tile_packs_have_launches_of_their_own(groups: int, channels: int) -> None:
     """As cuDNN 9.19 answers for an H200: of 56 or 40 channels a launch a group, else of all."""
     whole = 16 * groups * channels * 58 * 58
     given = {"batch": 16, "filters": channels, "image_elements": whole, "whole_elements": whole}
     found = tile(groups=groups, channels=channels, **given)
-    assert found.times == pytest.approx(times, abs=0.2)
     assert bool(found.apart) == (channels in (40, 56))
 
 

@@ -107,6 +107,23 @@ def test_groups_lie_side_by_side_in_a_tile(channels: int, groups: int, columns: 
     assert cudnn_menu.slices(sizes, MENU)[here] == 9
 
 
+def test_blocks_of_groups_with_launches_of_their_own_share_the_processors() -> None:
+    """39 groups of 288 blocks: 86 rounds of all of them, not 39 times three."""
+    problem = replace(LAST, batch=1, outputs=288 * 64, filters=64, groups=39)
+    here = at("copied", 64, 64, 64)
+    rounds = cudnn_menu.rounds(cudnn_menu.sizes_of(problem, MENU), MENU, 132)
+    assert rounds[here] == 86
+
+
+def test_borders_are_launches_of_one_block_whatever_the_image() -> None:
+    """Four of them, some 390 clocks for each product (traced: 312 to 323 us of 32 channels)."""
+    problem = replace(LAST, channels=32, taps=49)
+    sizes = cudnn_menu.sizes_of(problem, MENU)
+    (here,) = np.flatnonzero(MENU.of("strips"))
+    each_s = cudnn_menu.borders(sizes, MENU)[here] / 4 / 1.98e9
+    assert 300e-6 < each_s < 330e-6
+
+
 def test_phases_fill_tiles_each_for_itself() -> None:
     """14 images of 26 x 26, windows two apart: four phases of 74 tiles of 128 places (traced)."""
     problem = replace(LAST, batch=14, outputs=676, filters=4 * 48, phases=4)

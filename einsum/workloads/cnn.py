@@ -235,16 +235,18 @@ def cnn(
         raise InputError(
             f"cnn: autocast: expected dtype bf16 or fp16 and no patches, found {dtype}"
         )
+    if given.depth > 1 and made.tiles:
+        raise InputError(f"cnn: patches: expected 1 for a network on volumes, found {patches}")
     came = formats_of.WIDE if autocast else stored
-    rows = images * given.height * given.width
+    rows = images * given.depth * given.height * given.width
     stages = [Stage(copy(rows, given.channels, dtype=came, name="image"))]
     stages += [Stage(tile.cascade(stored, images), made.runs) for tile in made.tiles]
     stages += formats_of.stages(made.rest, stored, images, autocast)
     return Stack(
-        name=name or f"{given.name} at {given.height} x {given.width}",
+        name=name or given.title,
         stages=tuple(stages),
         origin=Origin("cnn", MappingProxyType(arguments), cnn),
-        layers=made,
+        layers=made if given.depth == 1 else None,
         warnings=_stored_otherwise(given, dtype),
     )
 

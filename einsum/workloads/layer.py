@@ -337,6 +337,12 @@ class Network:
     depth: int = 1
 
     @property
+    def title(self) -> str:
+        """Its name, with the sides of what it reads."""
+        sides = (self.depth, self.height, self.width)
+        return f"{self.name} at {' x '.join(map(str, sides if self.depth > 1 else sides[1:]))}"
+
+    @property
     def macs(self) -> int:
         """Multiply-accumulates of all layers."""
         return sum(layer.macs for layer in self.layers)

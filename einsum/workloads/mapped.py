@@ -31,8 +31,7 @@ class Mapped:
     @property
     def name(self) -> str:
         """The network's, with the sides of what it reads."""
-        sides = (self.given.depth, self.given.height, self.given.width)
-        return f"{self.given.name} at {' x '.join(map(str, sides if sides[0] > 1 else sides[1:]))}"
+        return self.given.title
 
     @cached_property
     def network(self) -> Network:

@@ -75,9 +75,12 @@ def chosen(work: Training, how: Execution) -> tuple[str, ...]:
 
 
 def graphed(work: Training) -> bool:
-    """Whether CUDA graphs replay the passes: as is said, or where no router decides sizes."""
-    routed = Sizes.of(work.model.network).experts > 1
-    return not routed if work.graphs is None else work.graphs
+    """Whether CUDA graphs replay the passes: as is said, or where no router decides sizes.
+
+    Networks of maps are eager, as most are trained.
+    """
+    sizes = Sizes.of(work.model.network)
+    return not (sizes.experts > 1 or sizes.maps) if work.graphs is None else work.graphs
 
 
 def taken(work: Training, how: Execution) -> tuple[str, ...]:

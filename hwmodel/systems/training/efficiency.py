@@ -139,6 +139,8 @@ class Software:
     """Multiples of a step's seconds between which 90 % of measured ones lie."""
     together: bool = False
     """Whether tp's exchanges run part by part beside parts of their products."""
+    ahead: bool = False
+    """Whether a host that launches kernels runs ahead of them over all layers, not over each."""
 
 
 def named(zero: int, maps: bool = False) -> str:
@@ -183,4 +185,5 @@ def software(
     launches = LAUNCH_S.get(name, {})
     launch_s = launches.get(generation or "", launches.get("", 0.0))
     parted = together and name == "fsdp"
-    return Software(share, ATTENTION[library], library, exposed, told, launch_s, interval, parted)
+    own = (share, ATTENTION[library], library, exposed, told, launch_s, interval, parted)
+    return Software(*own, ahead=name == MAPS)

@@ -24,7 +24,7 @@ from hwmodel.systems.training.efficiency import Software, named, software
 from hwmodel.systems.training.fabric import Fabric
 from hwmodel.systems.training.hosted import tensors
 from hwmodel.systems.training.layers import BACKWARD, WIDEST, left_out
-from hwmodel.systems.training.maps import check_maps
+from hwmodel.systems.training.maps import check_maps, paced
 from hwmodel.systems.training.memory import States, frozen, moving, states
 from hwmodel.systems.training.stages import Stage, beside_modules, chain, end, layer, summed
 
@@ -152,11 +152,13 @@ def made(
         each_of = [
             layer(
                 *(each, took, again if place >= ENDS else kept, joined, runs),
-                graphed=graphed(work),
+                graphed=graphed(work) or runs.ahead,
                 gradient_bytes=work.kept.gradient_bytes,
             )
             for place, (each, took) in enumerate(several_of)
         ]
+        if runs.ahead and not graphed(work):
+            each_of = paced(each_of, found.pieces, found.times, runs.launch_s)
         if not work.backwards:
             pairs = zip(each_of, several_of, strict=True)
             each_of = [passes.forward_alone(stage, *each) for stage, each in pairs]

@@ -14,7 +14,7 @@ The batch of images that a step was given stays, in 32 bits.
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from hwmodel.einsum.workloads import map_gradients
@@ -28,6 +28,7 @@ from hwmodel.quantity.printable import shown
 from hwmodel.spine.execution import Execution
 from hwmodel.systems.training import optimizers
 from hwmodel.systems.training.layers import WIDE_BYTES, Kernel, Left, Piece
+from hwmodel.systems.training.stages import Stage
 
 IMAGE = -1
 IMAGE_BYTES = 4
@@ -98,6 +99,34 @@ def piece_of_maps(unit: Unit, units: Sequence[Unit], work: Training, how: Execut
         experts=0.0,
         left={way: each[place] for way, each in found.items()},
     )
+
+
+def paced(
+    stages: Sequence[Stage], pieces: Sequence[Piece], times: Sequence[int], launch_s: float
+) -> list[Stage]:
+    """Units no sooner than a host launches all of them: it runs ahead where kernels are long."""
+
+    def longer(roles: tuple[str, ...], each_s: list[float]) -> float:
+        launches = sum(
+            often * kernel.launches
+            for often, piece in zip(times, pieces, strict=True)
+            for kernel in piece.kernels
+            if kernel.role in roles
+        )
+        took_s = sum(often * each for often, each in zip(times, each_s, strict=True))
+        return max(1.0, launch_s * launches / took_s) if took_s else 1.0
+
+    forward = longer(("forward",), [stage.forward_s for stage in stages])
+    back = longer(("inputs", "weights"), [stage.inputs_s + stage.weights_s for stage in stages])
+    return [
+        replace(
+            stage,
+            forward_s=forward * stage.forward_s,
+            inputs_s=back * stage.inputs_s,
+            weights_s=back * stage.weights_s,
+        )
+        for stage in stages
+    ]
 
 
 def _moved_bytes(layer: Layer, batch: int) -> float:

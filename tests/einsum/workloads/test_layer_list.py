@@ -9,7 +9,9 @@ import yaml
 from hwmodel.einsum.counts import flops
 from hwmodel.einsum.workloads.cnn import cnn, network
 from hwmodel.einsum.workloads.layer import Network
-from hwmodel.quantity.errors import InputError, UnknownNameError
+from hwmodel.hardware.catalogue import device
+from hwmodel.machines.driver import predict
+from hwmodel.quantity.errors import CoverageError, InputError, UnknownNameError
 
 SIMPLENET: dict[str, Any] = {
     "resolution": 32,
@@ -145,3 +147,14 @@ def test_a_volume_is_enlarged_and_joined(tmp_path: Path) -> None:
     assert made.macs == 192 * 27 * 2 * 8 + 24 * 8 * 8 * 4
     counted = [flops(made.layers[at].cascade("bf16")) for at in (0, 2)]
     assert counted == [2 * 192 * 27 * 2 * 8, 2 * 24 * 8 * 8 * 4]
+
+
+def test_a_volume_runs_on_gpus_and_not_on_microcontrollers(tmp_path: Path) -> None:
+    layers: list[dict[str, Any]] = [{"kind": "conv", "filters": 8, "kernel": 3, "times": 2}]
+    path = written(tmp_path, {"resolution": [8, 6, 4], "layers": layers})
+    stack = cnn(path)
+    assert stack.name == "net at 8 x 6 x 4"
+    with pytest.raises(CoverageError, match="microcontrollers run convolutional networks"):
+        predict(stack, device("stm32h743"))
+    with pytest.raises(InputError, match="expected 1 for a network on volumes"):
+        cnn(path, patches=2, split=1)

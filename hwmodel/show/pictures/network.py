@@ -50,8 +50,9 @@ def draw(topology: Topology, path: Path, matrix: Any = None) -> None:
     for link in topology.links:
         ends = [places[name] for name in link.between]
         used = max(seconds[i] for i in _resources(known, link.between))
-        width = 0.6 + 3.4 * scale(used)
-        axes.plot(*zip(*ends, strict=True), color=shade.to_rgba(used), linewidth=width, zorder=1)
+        width = 0.6 + (0.8 if topology.sides else 3.4) * scale(used)
+        way = _bent(*ends) if topology.sides else zip(*ends, strict=True)
+        axes.plot(*way, color=shade.to_rgba(used), linewidth=width, zorder=1)
     for kind, (colour, marker) in LOOKS.items():
         mine = [node.name for node in topology.nodes if node.kind == kind]
         if mine:
@@ -63,7 +64,9 @@ def draw(topology: Topology, path: Path, matrix: Any = None) -> None:
             axes.annotate(name, (x, y), (0, -14), **LETTERS)
     name, longest_s = busiest(sent, known)
     words = topology.title or topology.name
-    axes.set_title(f"{words}\nfullest link: {name}, {show(longest_s, 's')}", fontsize=11)
+    sends = ", a byte from each to each" if matrix is None else ""
+    fullest = f"fullest link{sends}: {name}, {show(longest_s, 's')}"
+    axes.set_title(f"{words}\n{fullest}", fontsize=11)
     figure.colorbar(shade, ax=axes, label="time of the link's bytes [s]", shrink=0.7)
     figure.legend(loc="outside lower center", ncols=3, frameon=False)
     axes.margins(0.06)
@@ -80,10 +83,13 @@ def _resources(known: Routes, between: tuple[str, str]) -> list[int]:
 def _places(topology: Topology) -> dict[str, tuple[float, float]]:
     """Layers above the devices, each in the order of what it stands on.
 
-    Circles where a layer has links of its own; by distance where there are only devices.
+    Circles where a layer has links of its own; by distance where there are only devices; planes of
+    a torus beside each other.
     """
     import networkx
 
+    if topology.sides:
+        return _planes(topology)
     graph = networkx.Graph(topology.graph())
     if len(topology.devices) == len(topology.nodes):
         spread: Any = networkx.kamada_kawai_layout(graph)
@@ -106,3 +112,22 @@ def _places(topology: Topology) -> dict[str, tuple[float, float]]:
         for i, name in enumerate(ordered):
             places[name] = ((i + 0.5) / len(ordered), float(level))
     return places
+
+
+def _planes(topology: Topology) -> dict[str, tuple[float, float]]:
+    """Devices of a torus: the last two sides as planes, those of the others side by side."""
+    *_, rows, columns = (1, *topology.sides)
+    number = np.arange(len(topology.devices))
+    plane, row, column = number // (rows * columns), number // columns % rows, number % columns
+    x, y = plane * (columns + 0.8) + column + 0.2 * row, row + 0.25 * column
+    return dict(zip(topology.devices, zip(x.tolist(), y.tolist(), strict=True), strict=True))
+
+
+def _bent(start: tuple[float, float], end: tuple[float, float]) -> tuple[Any, Any]:
+    """A way between two nodes that bends aside, the more the longer it is: none hides another."""
+    along = np.linspace(0, 1, 24)
+    across_x, across_y = end[0] - start[0], end[1] - start[1]
+    far = np.hypot(across_x, across_y)
+    aside = 0.18 * max(far - 1.1, 0.0) / far * 4 * along * (1 - along)
+    x = start[0] + along * across_x - aside * across_y
+    return x, start[1] + along * across_y + aside * across_x

@@ -47,12 +47,12 @@ def pipeline(step: Trained, path: str | Path | None = None, *, ax: Any = None) -
                 place = (rank - HIGH / 2 + HIGH * low, height)
                 above.broken_barh(bars, place, facecolors=KINDS[kind], linewidth=0)
         times, kept = levels(run, rank, step.kept_by_stage)
-        colour = PALETTE[rank % len(PALETTE)]
+        colour = str(round(0.75 * rank / max(ranks - 1, 1), 3))  # greys: colours are kinds of pass
         held = step.states_by_rank[rank] + kept
         below.step(times, held, where="post", linewidth=0.9, color=colour)
     above.set_ylim(ranks - 0.5, -0.5)
     above.set_ylabel("rank")
-    number_axis(below.yaxis, "bytes", "held")
+    number_axis(below.yaxis, "bytes", "held, rank 0 black" if ranks > 1 else "held")
     for axes in (above, below):
         axes.set_xlim(0, run.makespan_s)
         plain_axes(axes)

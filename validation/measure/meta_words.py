@@ -66,8 +66,8 @@ SUMS = (
 PAIRS = ("add", "mul", "sub", "div", "rsub", "maximum", "minimum", "lerp", "addcmul")
 """Operators on two maps, or on one and parameters."""
 Shape = tuple[int, int, int]
-fast = [False]
-"""Whether a fast norm of timm runs."""
+inside = {"fast": False, "linear": False}
+"""Whether a fast norm of timm runs, or a product with a bias, which keeps the format of its map."""
 
 
 @torch.library.custom_op("hwmodel::attention", mutates_args=())
@@ -168,7 +168,7 @@ class Recorder(TorchDispatchMode):
 
     def call(self, name: str, args: Any, read: list[torch.Tensor], out: torch.Tensor) -> int:
         """The word of a call; raises `CoverageError` for one that has none."""
-        numbers, narrow = out.numel() / IMAGES, "narrow" if fast[0] else ""
+        numbers, narrow = out.numel() / IMAGES, "narrow" if inside["fast"] else ""
         first = read[0]
         if name == "convolution":
             return self.convolution(args, out)
@@ -234,6 +234,8 @@ class Recorder(TorchDispatchMode):
         others = [each for each in args if isinstance(each, torch.Tensor) and each is not first]
         if all(each.ndim == 0 for each in others):  # a number, which widens nothing
             return self.same("relu", at)
+        if inside["linear"]:
+            return self.same("shift", at)
         return self.same("gain" if name in ("mul", "div") else "bias", at)
 
     def product(self, name: str, args: Any) -> int:

@@ -22,7 +22,7 @@ import timm.layers.norm_act
 import torch
 from timm.models._registry import _model_default_cfgs as DEFAULTS
 
-from hwmodel.validation.measure.meta_words import IMAGES, Recorder, fast
+from hwmodel.validation.measure.meta_words import IMAGES, Recorder, inside
 
 
 def folded(words: list[str]) -> str:
@@ -97,16 +97,18 @@ def lines(name: str) -> Iterator[str]:
 def prepared() -> None:
     """Timm on meta tensors: fast norms are told, attention is one call, numbers are the host's."""
 
-    def told(norm: Any) -> Any:
+    def told(function: Any, name: str) -> Any:
         def call(*args: Any, **kwargs: Any) -> Any:
-            fast[0] = True
+            inside[name] = True
             try:
-                return norm(*args, **kwargs)
+                return function(*args, **kwargs)
             finally:
-                fast[0] = False
+                inside[name] = False
 
         return call
 
+    functions = torch.nn.functional
+    functions.linear = told(functions.linear, "linear")
     linspace = torch.linspace
     torch.linspace = lambda *args, **kwargs: linspace(*args, **{"device": "cpu", **kwargs})
     torch.autocast = lambda *_, **__: nullcontext()  # which meta tensors have none of
@@ -114,9 +116,9 @@ def prepared() -> None:
     for module in (timm.layers.norm, timm.layers.norm_act):
         for name in ("fast_group_norm", "fast_layer_norm", "fast_rms_norm"):
             if hasattr(module, name):
-                setattr(module, name, told(getattr(module, name)))
-    torch.nn.functional.scaled_dot_product_attention = lambda q, k, v, *_, **__: (
-        torch.ops.hwmodel.attention(q, k, v)
+                setattr(module, name, told(getattr(module, name), "fast"))
+    functions.scaled_dot_product_attention = lambda q, k, v, *_, **__: torch.ops.hwmodel.attention(
+        q, k, v
     )
 
 

@@ -218,7 +218,7 @@ FLASH3 = _both(
     "vLLM's FlashAttention-3 over pages, keys written",
     ("hopper",),
     _prompts(paged.FLASH3, flash3.prefill),
-    FILLED,
+    Launch(attention.activity, paged.GEN_DECODE, paged.flash3_decode),
 )
 TRTLLM_GEN = _both(
     "vllm:trtllm-gen",
@@ -244,6 +244,7 @@ ON_GEN, NARROW_ON_GEN, E4M3_ON_GEN = (
     for made in (paged.rotating, paged.rotating_in_fp8, paged.narrowed)
 )
 ROTATING = Launch(paged.rotating, paged.TRTLLM, paged.trtllm)
+ON_RTX = {"prefill": replace(ROTATING, resolve=paged.trtllm_rtx)}
 NARROW_ON_HOPPER = {
     "prefill": Launch(paged.rotating_in_fp8, paged.TRTLLM_FP8, paged.e4m3),
     "decode": FUSED,
@@ -266,8 +267,8 @@ TRTLLM = tuple(
         ),
         (XQA, UNCUT),
         (
-            {"blackwell": ON_GEN},
-            {"blackwell": NARROW_ON_GEN, "hopper": NARROW_ON_HOPPER},
+            {"blackwell": ON_GEN, "blackwell-rtx": ON_RTX},
+            {"blackwell": NARROW_ON_GEN, "blackwell-rtx": ON_RTX, "hopper": NARROW_ON_HOPPER},
         ),
         strict=True,
     )

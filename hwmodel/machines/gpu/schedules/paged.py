@@ -94,6 +94,10 @@ MASKING_WINDOW, MASKING_WINDOW_FP8 = 16, 48
 """The same of TensorRT-LLM's where a window hides keys, and in fp8 on Hopper: there a block of 128
 rows that see 128 keys takes 16 us, without a window 5 (published rows of an H100)."""
 
+MASKING_FLASH3 = 48
+"""The same of FlashAttention-3's for one query: 1,024 blocks whose window hides keys take as long
+as 1,700 without (an H100)."""
+
 MOST_OTHERS = 4
 """Blocks of those on a processor."""
 
@@ -284,12 +288,31 @@ def trtllm(tile: AttentionTile, problem: AttentionProblem, limits: Limits) -> At
     return replace(held, resident=where(wide, 1, held.resident))
 
 
+def trtllm_rtx(tile: AttentionTile, problem: AttentionProblem, limits: Limits) -> AttentionTile:
+    """The same on workstations' Blackwell: wide heads have whole tiles, however short a prompt is.
+
+    One token takes 128 sequences of 64 heads of 256 five times as long there as on an L40S.
+    """
+    found, wide = trtllm(tile, problem, limits), problem.head_dim >= TILE
+    return replace(
+        found,
+        block_q=where(wide, SPLIT_ROWS, found.block_q),
+        block_k=where(wide, TILE, found.block_k),
+        fitting=where(wide, 0, found.fitting),
+        resident=where(wide, 1, found.resident),
+    )
+
+
 def _windowed(tile: AttentionTile, problem: AttentionProblem, by_hopper: Any) -> AttentionTile:
+    """The same of TensorRT-LLM's prompts."""
+    narrow = by_hopper & (bytes_of(problem.kv_dtype) < GIVEN_BYTES)
+    return _masked(tile, problem, where(narrow, MASKING_WINDOW_FP8, MASKING_WINDOW))
+
+
+def _masked(tile: AttentionTile, problem: AttentionProblem, masking: Amount) -> AttentionTile:
     """The tile with what masks cost where a window hides keys."""
     if problem.window is None:
         return tile
-    narrow = by_hopper & (bytes_of(problem.kv_dtype) < GIVEN_BYTES)
-    masking = where(narrow, MASKING_WINDOW_FP8, MASKING_WINDOW)
     return replace(tile, masking=where(problem.keys > problem.window, masking, tile.masking))
 
 
@@ -337,6 +360,11 @@ def filled(tile: AttentionTile, problem: AttentionProblem, limits: Limits) -> At
     parts = floor_div(limits.processors * tile.resident, columns * blocks)
     split = most((1, least((parts, MOST_PARTS))))
     return replace(tile, split=ceil_div(steps, ceil_div(steps, split)))
+
+
+def flash3_decode(tile: AttentionTile, problem: AttentionProblem, limits: Limits) -> AttentionTile:
+    """FlashAttention-3's launch for few queries, whose masks cost where a window hides keys."""
+    return _masked(filled(tile, problem, limits), problem, MASKING_FLASH3)
 
 
 def xqa(tile: AttentionTile, problem: AttentionProblem, limits: Limits) -> AttentionTile:

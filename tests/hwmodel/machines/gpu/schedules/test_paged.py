@@ -77,6 +77,27 @@ def test_a_window_that_hides_keys_costs_masks(
     assert paged.trtllm(tile, asked, room).masking == masking
 
 
+def test_masks_of_one_query_cost_flash_attention_3_where_a_window_hides_keys() -> None:
+    (tile,) = paged.GEN_DECODE
+    found = [
+        paged.flash3_decode(tile, problem(4, 8, 8, 1, keys, window=128), H200).masking
+        for keys in (128, 129)
+    ]
+    assert found == [tile.masking, 48]
+
+
+@pytest.mark.parametrize(
+    ("dim", "launch"), [(64, (64, 32, 16)), (128, (64, 128, 0)), (256, (64, 128, 0))]
+)
+def test_wide_heads_have_whole_tiles_on_workstations_blackwell(
+    dim: int, launch: tuple[int, int, int]
+) -> None:
+    """Of a prompt of 20 tokens; narrow heads have the rows and keys of their instructions."""
+    (tile,) = paged.TRTLLM
+    found = paged.trtllm_rtx(tile, problem(8, 32, 8, 20, 20, dim=dim), L40S)
+    assert (found.block_q, found.block_k, found.fitting) == launch
+
+
 def test_flash_attention_2_splits_keys_only_where_a_groups_heads_become_rows() -> None:
     (tile,) = paged.FLASH2_DECODE
     alone = paged.flash2_decode(tile, problem(4, 2, 2, 1, 8192), A100)

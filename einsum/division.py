@@ -35,7 +35,7 @@ SPARSE: Final = ("etp", "ep", "edp", "pp")
 """The same devices' axes in layers of experts."""
 DEGREES: Final = (*DENSE, "ep", "etp", "sp")
 """The fields that say parts."""
-SAID: Final = (*DEGREES, "redundant", "dispatch", "overlap")
+SAID: Final = (*DEGREES, "redundant", "dispatch", "overlap", "attends", "dealt", "ends")
 """Fields of a division that are words of a request by themselves."""
 
 MOST: Final = 2**20

@@ -131,6 +131,11 @@ class OfWork(Question):
     overlap: Annotated[
         Any, _said("two-batch: half of a batch computes while the other's rows are sent.", str)
     ] = None
+    attends: Annotated[
+        Any, _said("How cp devices come to keys: all-gather, ring, token-ring, ulysses.", str)
+    ] = None
+    dealt: Annotated[Any, _said("Their tokens of a prompt: zigzag, striped, blocks.", str)] = None
+    ends: Annotated[Any, _said("Embedding and head over tp: divided, whole.", str)] = None
     ignore_keys: Annotated[Any, IGNORE_KEYS] = None
     as_: Annotated[Any, AS] = None
     part: Annotated[Any, PART] = None

@@ -52,7 +52,7 @@ def pipeline(step: Trained, path: str | Path | None = None, *, ax: Any = None) -
         below.step(times, held, where="post", linewidth=0.9, color=colour)
     above.set_ylim(ranks - 0.5, -0.5)
     above.set_ylabel("rank")
-    number_axis(below.yaxis, "bytes", "held, rank 0 black" if ranks > 1 else "held")
+    number_axis(below.yaxis, "bytes", "held")
     for axes in (above, below):
         axes.set_xlim(0, run.makespan_s)
         plain_axes(axes)
@@ -64,8 +64,9 @@ def pipeline(step: Trained, path: str | Path | None = None, *, ax: Any = None) -
     above.yaxis.set_major_locator(MaxNLocator(RANKS, integer=True))
 
     keys = [patch(color=KINDS[kind], label=words) for kind, words in WORDS.items()]
+    keys += [patch(color="0", label="bytes of rank 0, of others lighter")]
     legend(
-        drawn, above, ax, handles=keys, loc="outside lower center", ncols=3, frameon=False,
+        drawn, above, ax, handles=keys, loc="outside lower center", ncols=4, frameon=False,
         fontsize=9,
     )  # fmt: skip
     name = f"{step.name}, {run.schedule.name}: a rank waits {step.bubble:.1%} of the time"

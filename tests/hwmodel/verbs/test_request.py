@@ -175,3 +175,11 @@ def test_a_number_of_devices_that_is_said_is_not_multiplied_by_the_degrees() -> 
     assert said.time_s == left.time_s
     with pytest.raises(InputError, match=r"tp=2 needs 2|expected tp x cp x dp x pp \(8\), found 4"):
         hw.ask("predict", **step, micro_batch=1, on="h200 * 4", **ways)
+
+
+def test_ways_of_long_contexts_are_words_of_a_line() -> None:
+    case = {"workload": "llm", "config": "llama-3.2-1b", "phase": "prefill", "prompt": 16384}
+    case |= {"batch": 1, "on": "h200", "cp": 4, "attends": "ring"}
+    found = [read({**case, "dealt": dealt}) for dealt in ("zigzag", "blocks")]
+    even, late = (answerer(request.form)(request.sizes) for request in found)
+    assert late.time_s > 1.2 * even.time_s

@@ -163,7 +163,7 @@ def test_a_bad_field_is_named_with_its_line(change: dict[str, Any], expected: st
         ({**MOE, "top_k": 17}, "top_k: expected at most the number of experts (16), found 17"),
         ({**MOE, "routing": "fair"}, "unknown routing 'fair'; known: balanced"),
         ({**COLLECTIVE, "ranks": 9}, "9 ranks, but one NVLink 4 switch joins at most 8"),
-        ({**COLLECTIVE, "op": "broadcast"}, "unknown collective on one switch 'broadcast'"),
+        ({**COLLECTIVE, "op": "gossip"}, "unknown collective 'gossip'"),
         ({**COLLECTIVE, "bytes": "3 s"}, "collective: bytes: expected a size such as '16 MiB'"),
         ({**LLM, "config": "absent.json"}, "absent.json: expected a config.json, a directory"),
         ({**LLM, "config": "llama-9"}, "unknown model config 'llama-9'"),

@@ -17,7 +17,7 @@ with the passes' own seconds.
 
 from bisect import insort
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import islice, product
 from math import inf
@@ -62,6 +62,39 @@ def v_half(ranks: int, micro_batches: int, passes: Passes) -> Schedule:
 def v_min(ranks: int, micro_batches: int, passes: Passes) -> Schedule:
     """The fastest block of those that keep the fewest."""
     return _best("v-min", ranks, micro_batches, passes, leanest(ranks))
+
+
+def faster(schedule: Schedule, room: int, passes: Passes) -> Schedule:
+    """The schedule, or a faster one of a block in `room` micro-batches, all of which it may use.
+
+    Blocks are tried first whose ways down and up leave the time that passes and transfers take.
+    """
+    ranks, count = schedule.layout.ranks, schedule.each
+    run = timed(schedule, passes)
+    unit_s = float(run.busy_s.max()) / (INTERVAL * count)
+    sent_s = (ranks - 1) * passes.transfer_s
+    takes_s = [
+        sum(seconds[half]) + sent_s
+        for seconds in (passes.forward_s, passes.backward_s)
+        for half in (slice(ranks), slice(ranks, None))
+    ]
+
+    def left(block: Block) -> float:
+        """Of the time that the slowest way takes, 1 at the most."""
+        ways = [block.at[key] for key in ((F, 0), (F, 1), (B, 1), (B, 0))]
+        lasts = [(abs(way[-1] - way[0]) + 1) * unit_s for way in ways]
+        return min(1.0, *(s / t if t else 1.0 for s, t in zip(lasts, takes_s, strict=True)))
+
+    found = sorted(_every(ranks, room), key=lambda block: (-left(block), -block.kept))
+    free = tuple(replace(block, kept=room, kept_to_b=room) for block in found[:MOST_BLOCKS])
+    return (
+        _fastest(schedule.name, ranks, count, passes, free, (run.makespan_s, schedule)) or schedule
+    )
+
+
+@lru_cache(maxsize=64)
+def _every(ranks: int, room: int) -> tuple[Block, ...]:
+    return tuple(_blocks(ranks, room))
 
 
 @lru_cache(maxsize=64)
@@ -168,20 +201,31 @@ def _best(
     at_least("micro_batches", micro_batches, 1)
     if not found:
         raise CapacityError(f"{name}: no building block of {ranks} ranks keeps little enough")
+    best = _fastest(name, ranks, micro_batches, passes, found)
+    if best is not None:
+        return best
+    schedule = _followed(name, in_a_v(ranks), micro_batches, passes, found[0], 0, inf)
+    assert schedule is not None, "a building block in its own order ends"
+    return schedule
+
+
+def _fastest(
+    name: str,
+    ranks: int,
+    micro_batches: int,
+    passes: Passes,
+    found: tuple[Block, ...],
+    best: tuple[float, Schedule] | None = None,
+) -> Schedule | None:
+    """The fastest of a schedule, with its seconds, and of as many blocks as are tried."""
     layout = in_a_v(ranks)
-    tried = _tried(ranks, micro_batches)
-    best: tuple[float, Schedule] | None = None
-    for block, ahead in islice(product(found, LEADS), tried):
+    for block, ahead in islice(product(found, LEADS), _tried(ranks, micro_batches)):
         below_s = best[0] if best else inf
         schedule = _followed(name, layout, micro_batches, passes, block, ahead, below_s)
         # Only a pass taken ahead can leave ranks that wait for each other.
         if schedule is not None:
             best = timed(schedule, passes).makespan_s, schedule
-    if best is not None:
-        return best[1]
-    schedule = _followed(name, layout, micro_batches, passes, found[0], 0, inf)
-    assert schedule is not None, "a building block in its own order ends"
-    return schedule
+    return best[1] if best else None
 
 
 def _followed(

@@ -124,6 +124,14 @@ def test_a_thousand_micro_batches_of_64_stages_take_less_than_a_second(
     assert found.makespan_s == 1024 * 64 // ranks * 3 + waits_s
 
 
+def test_zb_v_of_unequal_passes_waits_less_than_1f1b_in_its_memory() -> None:
+    """Where passes come first as they may, ranks wait for a fifth of their work."""
+    passes = Passes([1.0] * 16, [1.25] * 16, [0.75] * 16, transfer_s=0.125)
+    schedule = scheduled("zb-v", 8, 64, passes)
+    assert timed(schedule, passes).makespan_s < 1.06 * 2 * 64 * 3
+    assert peaks(schedule, [1.0] * 16).max() <= 16
+
+
 def test_names_and_counts_that_no_schedule_has_are_refused() -> None:
     passes = Passes.alike(4, 1, 1, 1)
     with pytest.raises(UnknownNameError, match="1f1b"):

@@ -107,7 +107,6 @@ def runtime(given: Given) -> tuple[Claim, ...]:
             *(SCALING, "seconds on a V100, width scaled, of those resolution scaled", 0.5),
             *(wide / large, 0.15, "abstract: about s^0.5 against s"),
             within="time goes with activations about, and networks are others",
-            cause="32 and 64 filters leave products a part of the time, which grows as s does",
         ),
     )
 

@@ -15,7 +15,7 @@ from hwmodel.hardware.calibration import Family
 from hwmodel.hardware.hardware import Hardware
 from hwmodel.machines.gpu.libraries.library import priors
 from hwmodel.network import collectives
-from hwmodel.network.nccl import ON_ONE_SWITCH
+from hwmodel.network.nccl import ON_ONE_SWITCH, UNMEASURED
 from hwmodel.spine.activity import fold
 from hwmodel.validation.fit import Array, Sample
 from hwmodel.validation.rows import DATA, Row, read_file
@@ -30,6 +30,9 @@ CROWDED = priors(
 )
 """What collectives of devices on PCIe are fitted besides."""
 
+MEASURED = tuple(op for op in ON_ONE_SWITCH if op not in UNMEASURED)
+"""Operations whose rows are fitted."""
+
 
 def prior_of(family: Family, hardware: Hardware) -> Family:
     """Where a fit starts: of links by PCIe with what more than a pair of devices cost."""
@@ -42,13 +45,13 @@ def read_collectives(device: str, data: Path = DATA) -> list[Row]:
     """Measured collectives of a device, of all numbers of ranks and all sittings."""
     files = sorted(data.glob(f"{device}-x*/*/{FILE}"))
     rows = [row for path in files for row in read_file(path, path.parent.name, path.parent)]
-    return [row for row in rows if row.columns["op"] in ON_ONE_SWITCH]
+    return [row for row in rows if row.columns["op"] in MEASURED]
 
 
 def samples(rows: Sequence[Row], hardware: Hardware) -> list[Sample]:
     """Rows by operation, with their predicted times as a function of the family's parameters."""
     found: list[Sample] = []
-    for op in ON_ONE_SWITCH:
+    for op in MEASURED:
         mine = tuple(row for row in rows if row.columns["op"] == op)
         if mine:
             measured = np.array([row.time_s for row in mine])

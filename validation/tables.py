@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from hwmodel.hardware.hardware import Hardware
-from hwmodel.network.nccl import ON_ONE_SWITCH, fastest
+from hwmodel.network.nccl import ON_ONE_SWITCH, UNMEASURED, fastest
 from hwmodel.network.small import small_ways, takes
 from hwmodel.spine.activity import fold
 from hwmodel.validation.collective import sizes
@@ -35,7 +35,7 @@ def nccl_rows(path: Path) -> list[Row]:
     with path.open(encoding="utf-8", newline="") as text:
         for line in csv.DictReader(text):
             op = NAMED.get(line["op_name"], line["op_name"])
-            if op not in ON_ONE_SWITCH:
+            if op not in ON_ONE_SWITCH or op in UNMEASURED:
                 continue
             columns = {
                 **{"family": "collective", "kernel": "nccl", "dtype": line["nccl_dtype"], "op": op},

@@ -67,6 +67,8 @@ ORDER = (
 PRIORS = CATALOGUE / "calibration" / "uncalibrated.yaml"
 LEAST_ROWS = 12
 """Rows of the fitting half below which a family keeps what it had."""
+WHOLE_PULL = 1.0
+"""Pull from which each parameter's start counts as a row: fewer rows than parameters will do."""
 
 
 @dataclass(frozen=True)
@@ -121,7 +123,7 @@ def calibrate(
         prior = family_of(start, name, libraries.get(name))
         prior = collective.prior_of(prior, hardware) if name == COLLECTIVE else prior
         judges = samples(name, [g for g in tests if _belongs(g, name)], hardware, known)
-        least = max(LEAST_ROWS, _free(prior) + 2)
+        least = LEAST_ROWS if pull >= WHOLE_PULL else max(LEAST_ROWS, _free(prior) + 2)
         if few and len(measured) < least:
             mine, judges = [*mine, *judges], []
             measured = [row for sample in mine for row in sample.rows]

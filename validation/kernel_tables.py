@@ -6,7 +6,8 @@ The plain layout has a header and a line a kernel: the fields of a case by their
     gemm,64,4096,4096,bf16,,cublas,cold,12.6
 
 `workload` may be left out for gemm, `dtype` for bf16, `kernel` for torch's choice, `l2` for cold;
-the time is `time_s`, `time_ms` or `time_us`. The layout of aiconfigurator-core (Apache-2.0) has a
+the time is `time_s`, `time_ms`, `time_us` or `time_ns`.
+The layout of aiconfigurator-core (Apache-2.0) has a
 file for each GPU and family; its linear layers say `gemm_dtype, framework, version, kernel_source,
 m, n, k, latency_us`, were timed with a warm L2, and are the engine's own but in 16 bits, where all
 engines call cuBLAS. Nothing of such tables is shipped: a calibration that was fitted to one says so
@@ -38,7 +39,7 @@ FORMATS: Mapping[str, Mapping[str, str]] = {
 """Formats of linear layers as that package calls them -> fields of a case."""
 
 YES_OR_NO = ("causal", "gated")
-TIMES = {"time_s": "s", "time_ms": "ms", "time_us": "us"}
+TIMES = {"time_s": "s", "time_ms": "ms", "time_us": "us", "time_ns": "ns"}
 WORDS = ("workload", "dtype", "weight_dtype", "kernel", *YES_OR_NO, "routing")
 """Fields of a plain line that are no sizes."""
 

@@ -30,7 +30,7 @@ from hwmodel.machines.gpu.libraries.shipped import family_of
 from hwmodel.quantity.errors import InputError
 from hwmodel.text.frames import is_frame
 from hwmodel.text.grid import grid
-from hwmodel.validation.calibrate import PRIORS, calibrate, families_in, write
+from hwmodel.validation.calibrate import LEAST_ROWS, PRIORS, calibrate, families_in, write
 from hwmodel.validation.fit import (
     Array,
     Fit,
@@ -54,6 +54,9 @@ SHIPPED_PULL = 0.1
 
 STARTS = 6
 """Starts of the fits that are shipped, where no other number is asked for."""
+
+FAR = 50.0
+"""How many times or parts of a prediction half of a family's times may be: units are a thousand."""
 
 COUNTS = (25, 50, 100, 200, 500)
 """Rows of the learning curve."""
@@ -120,6 +123,19 @@ class TableOutcome:
         return "\n\n".join(blocks)
 
 
+def _check_units(hardware: Hardware, rows: Sequence[Row], called: str) -> None:
+    """Raise `InputError` where times are of another unit than their column, by the middle one."""
+    start = beginning(hardware, rows)
+    for name in families_in(rows):
+        every = _of_family(name, hardware, rows)
+        middle = np.median(_ratios(every, family_of(start, name, _library(name, rows)).values))
+        if not 1 / FAR <= middle <= FAR:
+            raise InputError(
+                f"{called}: {name}: expected times near those that are predicted; found some"
+                f" {middle:.3g} times as long; is the unit that of its column?"
+            )
+
+
 def _percent(share: float | None) -> str:
     return "-" if share is None else f"{share:.1%}"
 
@@ -138,10 +154,15 @@ def calibrate_table(out: str | Path, table: Any, device: str) -> TableOutcome:
         raise InputError(f"--out {folder}: expected a folder, found a file")
     rows = kernel_rows(table)
     called = FRAME if is_frame(table) else Path(table).name
-    found = fitted(hardware, rows)
+    _check_units(hardware, rows, called)
+    found = fitted(hardware, rows, few=True)
     if not found:
-        told = f"expected 24 rows or more of a family, found {len(rows)} of all"
+        told = f"expected {LEAST_ROWS} rows or more of a family, found {len(rows)} of all"
         raise InputError(f"{called}: {told}")
+    errors = tuple(
+        errors_of(name, hardware, rows, entry, folds=best.fold_ratios)
+        for name, (entry, best) in found.items()
+    )
     changed = with_families(hardware, {n: f for n, (f, _) in found.items()}, called)
     folder.mkdir(parents=True, exist_ok=True)
     write_device(hardware, folder / "device.yaml")
@@ -152,7 +173,6 @@ def calibrate_table(out: str | Path, table: Any, device: str) -> TableOutcome:
         if name not in found:
             others.setdefault(family.origin, []).append(name)
     families = {name: entry for name, (entry, _) in found.items()}
-    errors = tuple(errors_of(name, hardware, rows, found[name][0]) for name in found)
     return TableOutcome(folder, hardware.title, errors, families, others)
 
 
@@ -215,17 +235,25 @@ def errors_of(
     entry: Family,
     counts: Sequence[int] = COUNTS,
     share: float = 0.5,
+    folds: Array | None = None,
 ) -> Errors:
     """Errors of a fitted family on the shapes left out, and of fits to fewer rows.
 
-    A `share` below a half leaves more rows to those fits; no shape of it was fitted to before.
+    Of few shapes, all of which are fitted to, they are those of `folds` that fits left out. A
+    `share` below a half leaves more rows to those fits; no shape of it was fitted to before.
     """
     start = beginning(hardware, rows)
     prior = family_of(start, name, _library(name, rows))
     seen = _of_family(name, hardware, [row for row in rows if not is_test(row, share)])
     judges = _of_family(name, hardware, [row for row in rows if is_test(row, share)])
     measured = [row for sample in seen for row in sample.rows]
-    before, after = (_ratios(judges, values) for values in (prior.values, entry.values))
+    if folds is None:
+        before, after = (_ratios(judges, values) for values in (prior.values, entry.values))
+    else:
+        seen, judges, counts = [*seen, *judges], [], ()
+        measured = [row for sample in seen for row in sample.rows]
+        before = _ratios(seen, prior.values)[~np.isnan(folds)]
+        after = folds[~np.isnan(folds)]
     errors = np.abs(1 / after - 1)
     free = sum(each.low < each.high for each in entry.parameters.values())
     low, high = interval(as_left_out(_ratios(seen, entry.values), free))

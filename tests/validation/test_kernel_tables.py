@@ -81,7 +81,10 @@ def test_a_warm_row_is_of_calls_that_are_repeated(tmp_path: Path) -> None:
     [
         ("M,N,K,time_us\n64,-3,1024,5\n", "line 2: N: expected"),
         ("M,N,time_us\n64,3,5\n", "line 2: K: expected"),
-        ("M,N,K\n64,3,5\n", "line 2: expected one of time_s, time_ms, time_us, found none"),
+        (
+            "M,N,K\n64,3,5\n",
+            "line 2: expected one of time_s, time_ms, time_us, time_ns, found none",
+        ),
         ("workload,M,time_us\nsorting,64,3\n", "line 2: workload: expected one of gemm"),
         ("M,N,K,kernel,time_us\n64,3,5,mine,9\n", "expected lines of kernels that are modelled"),
         ("M,N,K,l2,time_us\n1,2,3,hot,9\n", "line 2: l2: expected one of cold, warm, found 'hot'"),

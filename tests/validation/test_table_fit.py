@@ -102,8 +102,22 @@ def test_a_table_needs_a_device_and_rows_enough(tmp_path: Path) -> None:
     table = planted(tmp_path, 10)
     with pytest.raises(InputError, match="expected --device, whose times these are"):
         hw.calibrate(tmp_path / "a", table=table)
-    with pytest.raises(InputError, match="expected 24 rows or more of a family, found 10"):
+    with pytest.raises(InputError, match="expected 12 rows or more of a family, found 10"):
         hw.calibrate(tmp_path / "b", table=table, device="l40")
     with pytest.raises(InputError, match="expected --table or --engine, found both"):
         hw.calibrate(tmp_path / "c", table=table, device="l40", engine="vllm")
     assert len(groups(kernel_rows(table))) == 1
+
+
+@pytest.mark.thorough
+def test_few_rows_are_all_fitted_to_and_judged_by_folds_left_out(tmp_path: Path) -> None:
+    (found,) = calibrate_table(tmp_path / "my", planted(tmp_path, 16), "l40").errors
+    assert (found.rows, found.left_out) == (16, 16)
+    assert found.mean < found.before
+
+
+def test_a_column_of_another_unit_is_refused(tmp_path: Path) -> None:
+    path = planted(tmp_path, 8)
+    path.write_text(path.read_text().replace("time_s", "time_ms"))
+    with pytest.raises(InputError, match=r"found some 0\.00\d+ times as long; is the unit"):
+        calibrate_table(tmp_path / "my", path, "l40")

@@ -28,6 +28,11 @@ def execution(work: Training, machine: Hardware) -> Execution:
         raise InputError(
             f"training: devices: expected a whole number of 1 or more, found {shown(total)}"
         )
+    elif machine.devices not in (1, total):
+        raise InputError(
+            f"training: devices: expected the {machine.devices} that it is asked of, or none"
+            f" said; found {shown(total)}"
+        )
     if total is not None and "dp" not in given:
         base = Execution.of({n: given[n] for n in ("tp", "cp", "pp") if n in given})
         width = base.tp * base.cp * base.pp
@@ -65,7 +70,10 @@ def chosen(work: Training, how: Execution) -> tuple[str, ...]:
     """What was not said of an execution and is no default, in words."""
     found: list[str] = []
     if how.cp > 1 and "cp" not in work.parallel:
-        found.append(f"training: cp={how.cp}: {how.global_batch} sequences are fewer than replicas")
+        found.append(
+            f"training: cp={how.cp}: {how.global_batch} sequences in micro-batches of"
+            f" {how.micro_batch} are fewer than replicas"
+        )
     if "global_batch" not in work.parallel:
         found.append(
             f"training: global_batch={how.global_batch}: a micro-batch a replica and stage,"

@@ -101,3 +101,9 @@ def test_a_number_of_devices_that_is_none_is_refused(devices: float) -> None:
     step = training("llama-3.1-8b", 8192, 64, devices=8).but(devices=devices)
     with pytest.raises(InputError, match="devices: expected a whole number of 1 or more"):
         execution(step, device("h100"))
+
+
+def test_two_numbers_of_devices_that_differ_are_refused() -> None:
+    work = training("llama-3.1-8b", 4096, 64, devices=8)
+    with pytest.raises(InputError, match="expected the 16 that it is asked of"):
+        execution(work, device("h100") * 16)

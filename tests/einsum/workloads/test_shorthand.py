@@ -100,9 +100,9 @@ def test_a_word_that_is_none_is_refused_by_name() -> None:
 
 @pytest.mark.thorough
 @pytest.mark.skipif(not TABLE.is_file(), reason="needs ../shared/data/timm")
-def test_parameters_and_operations_of_a_published_table() -> None:
-    """All of its networks, but for weights that are used more than once or chosen by the image."""
-    apart = {"coat_small", "coat_tiny", "efficientnet_cc_b0_4e", "efficientnet_cc_b1_8e"}
+def test_parameters_of_a_published_table() -> None:
+    """All but positions, and weights that are used more than once or chosen by the image."""
+    apart = ("coat_", "efficientnet_cc_", "tf_efficientnet_cc_")
     with open(TABLE, encoding="utf-8", newline="") as file:
         rows = [row for row in csv.DictReader(file) if row["model"] in names()]
     seen = 0
@@ -113,6 +113,6 @@ def test_parameters_and_operations_of_a_published_table() -> None:
             continue
         seen += 1
         published = float(row["param_count"])
-        if row["model"] not in apart:
-            assert made.weights / 1e6 == pytest.approx(published, rel=0.03, abs=0.01), row["model"]
-    assert seen > 100
+        if not row["model"].startswith(apart):
+            assert made.weights / 1e6 == pytest.approx(published, rel=0.04, abs=0.01), row["model"]
+    assert seen > 400

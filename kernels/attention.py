@@ -26,6 +26,10 @@ import triton
 import triton.language as tl
 from triton.tools.tensor_descriptor import TensorDescriptor
 
+try:
+    from hwmodel.kernels import hopper_attention
+except ImportError:  # a Triton without Gluon
+    hopper_attention = None
 from hwmodel.kernels.operands import describable, need, need_contiguous, power_of_two
 from hwmodel.machines.gpu.schedules.attention import AttentionTile
 from hwmodel.machines.gpu.schedules.triton_tiles import prefill_tile, prefill_tiles
@@ -311,10 +315,19 @@ def attention(
     windowed = window is not None
     need("attention", causal or not windowed, "causal=True with a window", causal, "set causal")
     need("attention", not windowed or window > 0, "a window above 0", window, "drop the window")
-    tile = tile or prefill_tile(head_dim, queries)
+    specialised = hopper_attention is not None and hopper_attention.runs(q, k, v)
+    specialised = specialised and not windowed and blocks is None
+    tile = tile or prefill_tile(head_dim, queries, specialised=specialised)
     if out is None:
         out = torch.empty_like(q)
     need_contiguous("attention", q=q, out=out)
+    scale_log2 = LOG2_E / math.sqrt(head_dim)
+    if tile.persistent:
+        expected = "16-bit heads of 33 to 256 on a Hopper, without window or blocks"
+        assert hopper_attention is not None or not specialised
+        need("attention", specialised, f"{expected}, for this tile", q.dtype, "take another tile")
+        hopper_attention.launch(q, k, v, out, causal, tile, scale_log2)
+        return out
     row_blocks = triton.cdiv(queries, int(tile.block_q))
     key_blocks = triton.cdiv(keys, int(tile.block_k))
     columns, counts = blocks if blocks is not None else (q, q)
@@ -328,7 +341,7 @@ def attention(
     attention_kernel[(row_blocks, batch * heads)](
         q, operand(k, tile, wide, described), operand(v, tile, wide, described), out,
         columns, counts, heads, kv_heads, queries, keys, head_dim, window or 0, key_blocks,
-        LOG2_E / math.sqrt(head_dim),
+        scale_log2,
         BLOCK_D=wide, CAUSAL=causal, WINDOW=windowed, SPARSE=blocks is not None,
         DESCRIBED=described, **launch_constants(tile),
     )  # fmt: skip

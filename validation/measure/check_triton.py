@@ -29,6 +29,7 @@ from hwmodel.machines.gpu.schedules.triton_tiles import (
     decode_tile,
     gemm_tile,
     gemm_tiles,
+    hopper_tile,
     prefill_tile,
     prefill_tiles,
 )
@@ -192,7 +193,7 @@ def attention_contest(b: int, h: int, g: int, s: int, d: int, causal: bool) -> C
         f"{t.block_q}x{t.block_k} w{t.warps} s{t.stages}": partial(
             attention.attention, q, k, v, causal=causal, tile=t
         )
-        for t in prefill_tiles(d)
+        for t in (hopper_tile(d), *prefill_tiles(d))
     }
     cudnn = F.scaled_dot_product_attention
     name = f"attention b{b} h{h}/{g} s{s} d{d}{' causal' if causal else ''}"

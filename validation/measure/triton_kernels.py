@@ -33,6 +33,7 @@ from hwmodel.machines.gpu.schedules.triton_tiles import (
     gemm_tile,
     gemm_tiles,
     grouped_tile,
+    hopper_tile,
     prefill_tile,
     prefill_tiles,
     row_tile,
@@ -79,7 +80,8 @@ def draw_prefill_case(rng: np.random.Generator) -> Case:
     """Attention over many queries."""
     case = draw_prefill(rng, KERNEL)
     d = case.shape["head_dim"]
-    return with_tile(case, pick(rng, prefill_tile(d, case.shape["queries"]), prefill_tiles(d)))
+    rule = prefill_tile(d, case.shape["queries"], specialised=True)
+    return with_tile(case, pick(rng, rule, (hopper_tile(d), *prefill_tiles(d))))
 
 
 def draw_decode_case(rng: np.random.Generator) -> Case:
@@ -159,7 +161,7 @@ def candidates(case: Case) -> Sequence[Any]:
         element = ITEM_BYTES[case.dtype]
         return gemm_candidates(s["M"], s["N"], s["K"], processors=PROCESSORS, element_bytes=element)
     if s["queries"] > 1:
-        return prefill_tiles(s["head_dim"])
+        return (hopper_tile(s["head_dim"]), *prefill_tiles(s["head_dim"]))
     return decode_candidates(s["keys"], s["head_dim"])
 
 

@@ -102,6 +102,8 @@ PREFILL = priors(
     launch = 2 in 0.3 .. 8: kernel to kernel in a graph, descriptors fetched, in graph launches of
         the device
     fill = 3.5 in 0 .. 8: first loads and last stores of a block, in DRAM latencies
+    turn = 1.5 in 0 .. 8: start and end of a tile of persistent blocks, in DRAM latencies
+    cycle = 300 in 0 .. 3000: clocks of their step that nothing else runs beside
     step = 0.45 in 0 .. 3: first keys of the masked steps, which follow the others in a loop of
         their own, in DRAM latencies
     sharpness = 16 in 16 .. 16: exponent of the norm that overlaps what co-resident blocks do:

@@ -105,6 +105,7 @@ class AttentionTile:
         masking: vector instructions per score of a masked step.
         spilling: of a masked step too, per accumulator (score or output) of the block.
         fitting: multiple to which a block of fewer rows is padded; 0 where it is always `block_q`.
+        persistent: 1 where blocks take tile after tile, and one of their warps copies for others.
     """
 
     block_q: Amount
@@ -121,6 +122,7 @@ class AttentionTile:
     masking: Amount = MASK_PER_SCORE
     spilling: Amount = 0
     fitting: Amount = 0
+    persistent: Amount = 0
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,7 @@ Head dimensions are padded to a power of two.
 from dataclasses import replace
 
 from hwmodel.hardware.hardware import Limits
+from hwmodel.machines.gpu.schedules import hopper_attention
 from hwmodel.machines.gpu.schedules.attention import (
     LANE_FLOP,
     PARTIAL_BYTES,
@@ -42,7 +43,7 @@ from hwmodel.machines.gpu.schedules.triton_gemm import (
 from hwmodel.quantity.arithmetic import ceil_div, floor_div, least, most, where
 from hwmodel.quantity.dtypes import bytes_of
 from hwmodel.quantity.units import Amount
-from hwmodel.spine.activity import Activity, Overlap, Serial, Waves, Work
+from hwmodel.spine.activity import Activity, Overlap, Repeat, Serial, Waves, Work
 
 LEAST_WIDTH = 16
 WIDEST_POWER = 12
@@ -74,7 +75,20 @@ def power_of_two(size: Amount) -> Amount:
 
 
 def prefill(problem: AttentionProblem, tile: AttentionTile, limits: Limits) -> Activity:
-    """Many queries: launch, and waves of blocks over the DRAM stream; heads never share a block."""
+    """Many queries: by persistent blocks, whose warps are of two kinds, or by a block a tile."""
+    persistent = tile.persistent
+    if isinstance(persistent, (int, float)) and not persistent:
+        return _each_a_block(problem, tile, limits)
+    wide = power_of_two(problem.head_dim)
+    specialised = hopper_attention.prefill(problem, replace(tile, packed=0), wide, limits)
+    if isinstance(persistent, (int, float)):
+        return specialised
+    plain = _each_a_block(problem, tile, limits)
+    return Serial((Repeat(persistent, specialised), Repeat(1 - persistent, plain)))
+
+
+def _each_a_block(problem: AttentionProblem, tile: AttentionTile, limits: Limits) -> Activity:
+    """Launch, and waves of blocks over the DRAM stream; heads never share a block."""
     tile = replace(tile, packed=0, resident=resident(problem, tile))
     _, blocks, columns = row_blocks(problem, tile)
     each = steps(problem, tile)

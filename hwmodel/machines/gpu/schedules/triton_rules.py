@@ -21,6 +21,7 @@ from hwmodel.machines.gpu.schedules.rows import RowProblem, RowTile
 from hwmodel.machines.gpu.schedules.triton_tiles import (
     CHUNK_TILE,
     DECODE_ROWS,
+    FEW_ROWS,
     MOST_ROW_ELEMENTS,
     chunk_tiles,
     decode_candidates,
@@ -28,12 +29,14 @@ from hwmodel.machines.gpu.schedules.triton_tiles import (
     gemm_candidates,
     gemm_tile,
     grouped_tile,
+    hopper_tile,
     prefill_tile,
     prefill_tiles,
     row_tile,
 )
 from hwmodel.quantity.arithmetic import ceil_div, where
 from hwmodel.quantity.dtypes import bytes_of, element_bytes
+from hwmodel.quantity.units import Amount
 from hwmodel.spine.activity import Activity
 
 
@@ -61,7 +64,23 @@ def grouped(tile: GemmTile, problem: GemmProblem, limits: Limits) -> GemmTile:
 
 def prefill(tile: AttentionTile, problem: AttentionProblem, limits: Limits) -> AttentionTile:
     """The rule for many queries."""
-    return prefill_tile(problem.head_dim, problem.queries)
+    return prefill_tile(problem.head_dim, problem.queries, specialised=specialised(problem, limits))
+
+
+def specialised(problem: AttentionProblem, limits: Limits) -> Amount:
+    """Whether Hopper's warps of two kinds run the problem (`kernels/hopper_attention.py`).
+
+    Hopper's processors have room for its tiles and are no pairs, as those of data centres'
+    Blackwell are, which have other matrix instructions.
+    """
+    dense = isinstance(problem.density, (int, float)) and problem.density == 1
+    halves = problem.dtype == problem.kv_dtype and bytes_of(problem.dtype) == HALF_BYTES
+    if not (dense and halves and problem.window is None) or limits.pair > 1:
+        return 0
+    wide = triton_attention.power_of_two(problem.head_dim)
+    room = limits.shared_per_block_bytes >= HOPPER_SHARED_BYTES
+    aligned = problem.head_dim % DESCRIBED_ELEMENTS == 0
+    return where(aligned & (wide >= NARROWEST) & (wide <= WIDEST) & room, 1, 0)
 
 
 def decode(tile: AttentionTile, problem: AttentionProblem, limits: Limits) -> AttentionTile:
@@ -89,6 +108,11 @@ def rows(tile: RowTile, problem: RowProblem, limits: Limits) -> RowTile:
     )
     return triton_rows.filled(launched, problem, limits)
 
+
+HALF_BYTES, DESCRIBED_ELEMENTS = 2, 8
+HOPPER_SHARED_BYTES = 227 * 1024
+"""Shared memory of a block on Hopper (CUDA C++ Programming Guide, compute capability 9.0)."""
+NARROWEST, WIDEST = 64, 256
 
 LAUNCHES: dict[str, tuple[Callable[[Any, Any, Limits], Activity], Sequence[Any], Any]] = {
     "gemm": (triton_gemm.activity, (GemmTile(128, 128),), gemm),
@@ -124,6 +148,8 @@ def attention_menu(problem: AttentionProblem, limits: Limits) -> Sequence[Any]:
     few = problem.queries * problem.group <= DECODE_ROWS
     head_dim = int(problem.head_dim)
     tiles = decode_candidates(int(problem.keys), head_dim) if few else prefill_tiles(head_dim)
+    if not few and problem.queries > FEW_ROWS and specialised(problem, limits):
+        tiles = (hopper_tile(head_dim), *tiles)
     wide = triton_attention.power_of_two(head_dim) * bytes_of(problem.kv_dtype)
     return [
         tile

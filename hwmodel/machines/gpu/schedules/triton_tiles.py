@@ -50,8 +50,14 @@ PREFILL_SHAPES: dict[int, tuple[tuple[int, int, int, int, int], ...]] = {
 """Padded head dimension -> (block_q, block_k, stages, warps, blocks per processor). Residence
 follows from the registers and shared bytes that Triton 3.6 and its ptxas report for sm_90a."""
 
+HOPPER_SHAPES = {64: (128, 128, 3), 128: (128, 128, 2), 256: (128, 64, 2)}
+"""The same of persistent blocks, whose groups of warps copy, multiply and weigh beside each other:
+(block_q, block_k, stages), by 8 warps that compute."""
+
 WIDE_HEAD = 128
 """Head dimensions above this take tiles whose outputs still fit the registers."""
+FEW_ROWS = 64
+"""Query rows of a head up to which blocks are of so many."""
 DECODE_ROWS = 16
 """Query rows of a KV head that the menu of decode holds."""
 DECODE_SPLITS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128)
@@ -161,21 +167,40 @@ def grouped_tile(
 
 def prefill_tiles(head_dim: int = 128) -> tuple[AttentionTile, ...]:
     """Tiles of attention over many queries."""
-    shapes = PREFILL_SHAPES[64 if head_dim <= 64 else 128 if head_dim <= WIDE_HEAD else 256]
+    shapes = PREFILL_SHAPES[_width(head_dim)]
     return tuple(
         AttentionTile(q, k, stages=stages, warps=warps, resident=resident)
         for q, k, stages, warps, resident in shapes
     )
 
 
-def prefill_tile(head_dim: Amount, queries: Amount) -> AttentionTile:
-    """The rule of prefill: 128 query rows, 64 where there are no more; keys as registers allow."""
-    few = queries <= 64
+def hopper_tile(head_dim: int = 128) -> AttentionTile:
+    """The tile of persistent blocks, which Hopper's matrix instructions alone run."""
+    block_q, block_k, stages = HOPPER_SHAPES[_width(head_dim)]
+    return AttentionTile(block_q, block_k, stages=stages, persistent=1)
+
+
+def _width(head_dim: int) -> int:
+    return 64 if head_dim <= 64 else 128 if head_dim <= WIDE_HEAD else 256
+
+
+def prefill_tile(
+    head_dim: Amount, queries: Amount, *, specialised: Amount = False
+) -> AttentionTile:
+    """The rule of prefill: 128 query rows, 64 where there are no more; keys as registers allow.
+
+    Persistent blocks where warps can be `specialised` and rows fill both of their groups.
+    """
+    few = queries <= FEW_ROWS
+    narrow = head_dim <= WIDE_HEAD
+    persistent = where(few, 0, where(specialised, 1, 0))
+    deep = where(head_dim <= 64, persistent, 0)
     return AttentionTile(
         block_q=where(few, 64, 128),
-        block_k=where(head_dim <= WIDE_HEAD, 128, 64),
-        stages=2,
+        block_k=where(narrow, 128, 64),
+        stages=2 + deep,
         warps=where(few, 4, 8),
+        persistent=persistent,
     )
 
 

@@ -17,6 +17,7 @@ from hwmodel.machines.gpu.schedules.triton_tiles import (
     gemm_candidates,
     gemm_menu,
     gemm_tile,
+    hopper_tile,
     prefill_tile,
     prefill_tiles,
     row_tile,
@@ -140,7 +141,8 @@ def test_the_menu_of_many_queries_is_what_was_measured() -> None:
     assert {head_dim for _, head_dim in measured} >= {64, 96, 128, 256}
     for (_, head_dim), records in measured.items():
         rule = (prefill_tile(int(head_dim), queries) for queries in (64, 4096))
-        menu = {(t.block_q, t.block_k, t.stages, t.warps) for t in prefill_tiles(int(head_dim))}
+        tiles = (hopper_tile(int(head_dim)), *prefill_tiles(int(head_dim)))
+        menu = {(t.block_q, t.block_k, t.stages, t.warps) for t in tiles}
         ruled = {(t.block_q, t.block_k, t.stages, t.warps) for t in rule}
         assert menu <= records <= menu | ruled, head_dim
 

@@ -126,14 +126,14 @@ def launched(family: str, few: bool = False) -> dict[tuple[str, float], set[tupl
 
 @pytest.mark.parametrize("family", ["gemm", "moe"])
 def test_the_menu_of_products_is_what_was_measured(family: str) -> None:
-    """Persistent blocks in bf16 and fp8 alone."""
+    """Persistent blocks of products alone, and not all of them in fp16."""
     for (dtype, _), records in launched(family, few=True).items():
-        menu = gemm_menu(1 if dtype == "fp8" else 2)
-        if family == "moe" or dtype == "fp16":
-            menu = tuple(tile for tile in menu if not tile.persistent)
-        assert records == {(t.block_m, t.block_n, t.block_k, t.stages, t.warps) for t in menu}, (
-            dtype
-        )
+        menu = [
+            t for t in gemm_menu(1 if dtype == "fp8" else 2) if family == "gemm" or not t.persistent
+        ]
+        named = [(t.block_m, t.block_n, t.block_k, t.stages, t.warps) for t in menu]
+        least = {n for n, t in zip(named, menu, strict=True) if dtype != "fp16" or not t.persistent}
+        assert least <= records <= set(named), dtype
 
 
 def test_the_menu_of_many_queries_is_what_was_measured() -> None:

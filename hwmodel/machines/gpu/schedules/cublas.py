@@ -301,8 +301,9 @@ def activity(problem: GemmProblem, tile: LibraryTile, limits: Limits) -> Activit
 
     What `tile` says is of the former: tiles copied in bulk or by threads.
     """
-    column: NDArray[np.bool_] = np.asarray(problem.N == 1)
-    threads: NDArray[np.bool_] = np.asarray((tile.wait > 0) | (tile.narrow > 0)) & ~column
+    copied: NDArray[np.bool_] = np.asarray((tile.wait > 0) | (tile.narrow > 0))
+    column: NDArray[np.bool_] = np.asarray(problem.N == 1) | (copied & _is_dot(problem))
+    threads = copied & ~column
     apart: NDArray[np.bool_] = np.asarray(_streams(problem, tile)) & ~(column | threads)
     alone = replace(tile, cluster_m=0, cluster_n=0)
     kinds: list[tuple[NDArray[np.bool_], Callable[[], Activity]]] = [
@@ -325,17 +326,28 @@ def _streams(problem: GemmProblem, tile: LibraryTile) -> Any:
     return (np.asarray(tile.cluster_m) > 0) | (np.asarray(tile.copy_bytes) > 0) | (dtype in OLDER)
 
 
+DOT_K, DOT_SIDES = 4096, 160
+"""K from which on products of so few rows and columns together are sums that all processors share:
+library kernels of rows off 16 bytes were asked for and seen at 128 columns and more alone."""
+
+
+def _is_dot(problem: GemmProblem) -> Any:
+    """Whether a product is next to nothing but sums along K."""
+    return np.asarray((problem.K > DOT_K) & (problem.M + problem.N <= DOT_SIDES))
+
+
 def vector(problem: GemmProblem, limits: Limits) -> Activity:
     """A matrix times a vector: blocks stream stretches of rows, few of them for each row.
 
     A kernel of its own adds what the blocks of one row have summed (cublas gemv and dot kernels).
+    A product of few rows and columns streams both sides.
     """
     parts = least((STRETCHES, ceil_div(problem.K, STRETCH)))
-    rows = problem.batch * problem.M
+    rows = problem.batch * (problem.M + problem.N - 1)
     read = (rows * problem.K) * bytes_of(problem.dtype_a)
     once = problem.batch * problem.K * bytes_of(problem.dtype_b)
     each = problem.K / parts * (bytes_of(problem.dtype_a) + bytes_of(problem.dtype_b))
-    written = rows * bytes_of(problem.dtype_out)
+    written = problem.batch * problem.M * problem.N * bytes_of(problem.dtype_out)
     body = Overlap(
         (
             Waves(rows * parts, limits.processors, Work(read={"port": each})),

@@ -2,8 +2,8 @@
 
     python -m hwmodel.validation.table_errors a100=a100_sxm.gemm.csv h100=h100_sxm.gemm.csv ...
 
-prints the tables of docs/accuracy.md: per device, kernel and format the mean error on shapes that
-were fitted and on shapes that were left out, the 90th percentile of these and the share of them in
+prints the tables of docs/accuracy/tables.md: per device, kernel and format the mean error on shapes
+that were fitted and on shapes left out, the 90th percentile of these and the share of them in
 the 90 % interval of those fitted (the one shipped is of both halves, but where we measured).
 """
 

@@ -15,7 +15,15 @@ STUDIES = "studies.md"
 """What its scripts print is held by tests/examples."""
 
 LONG = (
-    *("accuracy.md", "asking.md", "deploying.md", "mapping.md", "programs.md", "serving.md"),
+    *(
+        "accuracy.md",
+        "accuracy/networks.md",
+        "asking.md",
+        "deploying.md",
+        "mapping.md",
+        "programs.md",
+        "serving.md",
+    ),
     *("systems.md", "training.md", "why.md"),
 )
 """Pages whose blocks take seconds."""

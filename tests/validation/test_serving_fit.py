@@ -47,7 +47,7 @@ def test_budgets_are_those_of_the_benchmark() -> None:
 
 @pytest.mark.parametrize(("gpu", "every"), [thorough(("h200", 31)), ("gh200", 8)])
 def test_one_number_a_gpu_of_other_models_leaves_a_fifth(gpu: str, every: int) -> None:
-    """Of few rows; that of all of them stands in docs/accuracy.md."""
+    """Of few rows; that of all of them stands in docs/accuracy/engines.md."""
     found = told(gpu, [row for row in rows() if row.gpu == gpu][::every])
     assert found.left_out < 0.25
     assert 0.8 < found.efficiency < 1.6

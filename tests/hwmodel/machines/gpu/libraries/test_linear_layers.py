@@ -16,7 +16,7 @@ from hwmodel.validation.rows import Row
 TABLES = Path(__file__).resolve().parents[6] / "shared/data/tables"
 BLOCK: dict[str, Any] = {"dtype": "fp8", "weight_dtype": "fp8@16384:32"}
 WORST = 0.36
-"""Mean error of any engine, format and GPU; most are a third of it (docs/accuracy.md)."""
+"""Mean error of any engine, format and GPU; most are a third of it (docs/accuracy/tables.md)."""
 
 GPUS = {
     "a100": "a100_sxm",

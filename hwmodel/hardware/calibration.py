@@ -11,7 +11,7 @@ from typing import Any, Literal
 import numpy as np
 from pydantic import Field
 
-from hwmodel.quantity.arithmetic import least, where
+from hwmodel.quantity.arithmetic import least, most, where
 from hwmodel.quantity.dtypes import dtype
 from hwmodel.quantity.errors import UnknownNameError
 from hwmodel.quantity.units import Amount
@@ -177,6 +177,9 @@ of which the fit saw no row, and of a size just outside those that it saw."""
 FAR = 8.0
 """Times outside the measured sizes from which on no error of a fit says anything."""
 
+MOST = 10.0
+"""Multiple beyond which no interval grows, but where it was as wide before: an assumption."""
+
 
 def stretched(
     interval: tuple[Amount, Amount],
@@ -190,13 +193,15 @@ def stretched(
     At the edge the interval is taken to the `power`, and to one more for each doubling: errors of
     rates multiply, and each doubling is one more step at which a library may change what it runs.
     More than `FAR` outside that ends, since it would be a power of what no longer applies: the slow
-    end stays, and the fast end is the multiple `fastest` where that is lower. An assumption.
+    end stays, and the fast end is the multiple `fastest` where that is lower. No end passes `MOST`
+    times. An assumption.
     """
     low, high = interval
     if isinstance(factor, float) and factor <= 1:
         return low, high
     grown = power + np.log2(least((factor, FAR)))
-    lower, upper = np.power(low, grown), np.power(high, grown)
+    lower = most((np.power(low, grown), least((low, 1 / MOST))))
+    upper = least((np.power(high, grown), most((high, MOST))))
     if fastest is not None:
         lower = where(factor > FAR, least((lower, fastest)), lower)
     return where(factor > 1, lower, low), where(factor > 1, upper, high)

@@ -95,6 +95,8 @@ def cost(
     joined, `CoverageError` where nothing says what the links can do.
     """
     check(op, algorithm or None)
+    if library not in (None, *small.NCCL):
+        small.family_of(library)  # refuses what is none
     if topology is None:
         if algorithm:
             raise CoverageError(
@@ -119,8 +121,6 @@ def _on_one_switch(
     if hardware.calibration is None or hardware.link is None:
         raise CoverageError(f"{hardware.name}: a collective needs a link and a calibration")
     check_ranks(ranks, hardware)
-    if library not in (None, *small.NCCL):
-        small.family_of(library)  # refuses what is none
     family = hardware.calibration.family(FAMILY)
     sizes = _outside(size, ranks, family)
     if library not in (None, *small.NCCL) and np.any(small.takes(library, op, size, ranks)):

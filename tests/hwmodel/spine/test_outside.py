@@ -48,5 +48,5 @@ def test_inside_an_interval_is_what_it_was(factor: Amount) -> None:
 
 def test_far_outside_the_fast_end_falls_and_the_slow_end_stays() -> None:
     low, high = stretched((0.5, 2.0), np.array([1.0, 2.0, 8.0, 9.0, 1e6]), fastest=0.01)
-    assert np.asarray(low).tolist() == [0.5, 0.125, 0.03125, 0.01, 0.01]
-    assert np.asarray(high).tolist() == [2, 8, 32, 32, 32]
+    assert np.asarray(low).tolist() == [0.5, 0.125, 0.1, 0.01, 0.01]
+    assert np.asarray(high).tolist() == [2, 8, 10, 10, 10]

@@ -56,6 +56,5 @@ ENGINE = Engine(
         "chunked_prefill_size 8192",
         "cuda_graph_max_bs 256",
         "overlap scheduling",
-        "tp below 4",
     ),
 )

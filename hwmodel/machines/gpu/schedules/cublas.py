@@ -326,7 +326,7 @@ def _streams(problem: GemmProblem, tile: LibraryTile) -> Any:
     return (np.asarray(tile.cluster_m) > 0) | (np.asarray(tile.copy_bytes) > 0) | (dtype in OLDER)
 
 
-DOT_K, DOT_SIDES = 4096, 128
+DOT_K, DOT_SIDES = 1024, 128
 """K from which on products of so few rows and columns together are sums that all processors share:
 library kernels of rows off 16 bytes were asked for and seen at 128 columns and more alone."""
 

@@ -85,6 +85,10 @@ class EngineOutcome:
         )
 
 
+MEASURED = ("vllm",)
+"""Engines that are started and timed."""
+
+
 def calibrate_engine(
     out: str | Path,
     engine: str = "vllm",
@@ -98,11 +102,11 @@ def calibrate_engine(
     """Measure an installed engine on this machine's GPU, fit it, and leave it in the folder `out`.
 
     Models that were measured are skipped; none is where `benchmarks` are given, files of vLLM's own
-    or folders of them. Raises `UnknownNameError` for an engine that is not shipped, `InputError`
+    or folders of them. Raises `UnknownNameError` for an engine that is not measured, `InputError`
     where there is no GPU, or the folder holds another's calibration.
     """
-    if engine not in ENGINES:
-        raise UnknownNameError("engine", engine, ENGINES)
+    if engine not in MEASURED:
+        raise UnknownNameError("engine to measure", engine, MEASURED)
     runs = read_benchmarks(benchmarks) if benchmarks else ()
     folder = _folder(Path(out), device, find, needed=not runs)
     if runs:

@@ -89,6 +89,8 @@ def test_models_that_were_measured_are_not_measured_again(
     assert again.families.keys() == found.families.keys()
 
 
-def test_an_engine_that_is_not_shipped_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(hw.HwmodelError, match="unknown engine 'sglang'"):
-        calibrate_engine(tmp_path, "sglang", find=lambda: FACTS)
+def test_an_engine_that_is_not_measured_is_refused(tmp_path: Path) -> None:
+    """Shipped or not: vLLM would have been measured under its name."""
+    for name in ("sglang", "trtllm", "hf"):
+        with pytest.raises(hw.HwmodelError, match=f"unknown engine to measure '{name}'"):
+            calibrate_engine(tmp_path, name, find=lambda: FACTS)

@@ -79,5 +79,5 @@ def test_frames_are_axes_side_by_side_routings_and_tables_of_times() -> None:
     placed, same = (str(hw.place(each, devices=2, objective="load")) for each in given)
     assert re.sub(r"[\d.]+ s\b", "", placed) == re.sub(r"[\d.]+ s\b", "", same)
     times = polars.DataFrame({"M": [64], "N": [4096], "K": [4096], "time_us": [12.6]})
-    with pytest.raises(InputError, match="table: expected 24 rows or more of a family, found 1"):
+    with pytest.raises(InputError, match="table: expected 12 rows or more of a family, found 1"):
         hw.calibrate("out", table=times, device="h200")

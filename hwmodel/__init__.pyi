@@ -606,6 +606,7 @@ class _Libraries:
     cudnn_tensor_memory: Library
     cusparselt: Library
     cusparselt_8_bit: Library
+    deep_gemm: Library
     efficient_attention: Library
     flash_attention_2: Library
     flash_attention_4: Library

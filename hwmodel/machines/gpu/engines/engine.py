@@ -226,6 +226,7 @@ class Engine(Shown):
         gathers: architecture -> formats of experts' weights whose products are Triton's gathered
             ones there, with a host of their own.
         dispatch: how rows go to experts of devices that attend apart, where nothing is said.
+        brings: whether DeepGEMM multiplies experts in fp8 by blocks whose rows DeepEP brings.
         eighths: architecture -> formats of experts' weights whose rows it narrows to fp8 there.
         core_share: of what its host does to schedule a step, sequences apart, what is left where
             its core has a process of its own; 1 where it was measured so.
@@ -247,6 +248,7 @@ class Engine(Shown):
     gathers: Mapping[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
     eighths: Mapping[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
     dispatch: str | None = None
+    brings: bool = False
     core_share: float = 1.0
     plain: tuple[str, ...] = ()
     aside: tuple[Aside, ...] = ()

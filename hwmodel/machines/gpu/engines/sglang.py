@@ -2,19 +2,32 @@
 
 Nothing of it was measured here. Its products in narrow formats are of published tables
 (`libraries/sglang.py`), narrowing of their rows inside; attention (FlashAttention-3 on Hopper,
-FlashInfer elsewhere), experts (a Triton kernel of one ancestor) and what else it fuses are vLLM's.
+FlashInfer elsewhere), experts (a Triton kernel of one ancestor) and what else it fuses are vLLM's,
+but that it never copies whole queries beside latents (recalled: models/deepseek_v2.py: they are
+rotated in place, and attention takes both parts of a query).
 A step of decode is one graph; prompts have none, each kernel is launched by Python, and no step
 does both (`systems/serving/scheduler.py`). The scheduler works one step ahead, so that the GPU
 waits for a graph's launch alone. Memory as `arg_groups/memory_hook.py` of version 0.5.23 keeps it
 back: half a GiB, 1.5 MiB for each token of a chunk, and graphs. The host's costs are priors.
 """
 
-from hwmodel.machines.gpu.engines.engine import Engine, Graphs, Memory, replaced
+from collections.abc import Sequence
+
+from hwmodel.einsum.cascade import Stage
+from hwmodel.machines.gpu.engines.engine import Engine, Graphs, Memory, Stages, replaced
 from hwmodel.machines.gpu.engines.fused import TOKEN, greedy
 from hwmodel.machines.gpu.engines.vllm import FUSIONS, SHARED, TORCHS
 from hwmodel.machines.gpu.libraries.library import priors
 
-FUSED = replaced(FUSIONS, {"sampling": greedy}, without=("narrowed attention",))
+
+def _in_place(stages: Stages) -> Sequence[Stage]:
+    """Nothing: the rotated part of queries beside latents is written where it stands."""
+    return ()
+
+
+FUSED = replaced(
+    FUSIONS, {"sampling": greedy, "queries": _in_place}, without=("narrowed attention",)
+)
 
 HOST = priors(
     """
@@ -50,6 +63,7 @@ ENGINE = Engine(
     aside=(SHARED,),
     together=(*TORCHS, "rows align", "experts relu squared", "relu2"),
     reduces="vllm",
+    brings=True,
     narrowed={"fp32": "bf16"},
     schemes={"fp8": "fp8", "w8a8_fp8": "fp8"},
     flags=(

@@ -15,6 +15,7 @@ from hwmodel.einsum.network import Stack, Workload
 from hwmodel.einsum.workloads.precision import WITHOUT_NARROWING
 from hwmodel.hardware.calibration import HOST
 from hwmodel.hardware.hardware import Hardware
+from hwmodel.machines.gpu.engines.brought import brought
 from hwmodel.machines.gpu.engines.engine import Engine
 from hwmodel.machines.gpu.engines.kept import longest_bytes
 from hwmodel.machines.gpu.engines.settled import Loads, settled
@@ -109,6 +110,7 @@ def step_of(
         pairs = zip(found, padded, strict=True)
         found = tuple(own if own.role in engine.alone else wide for own, wide in pairs)
     runs = tuple(_narrow(stage, engine, machine) for stage in engine.stages(found))
+    engine, runs = brought(engine, runs, ways, machine.architecture)
     mixtures = sum((stage.times for stage in found if stage.role == ROUTES), start=0)
     told = (text for text in able.warnings if not text.endswith(WITHOUT_NARROWING))
     warnings = (*told, *_beyond(workload, engine), *said)

@@ -426,6 +426,7 @@ ENGINE = Engine(
     gathers={"hopper": ("mxfp4",)},
     together=("experts mask", "rows align", "experts relu squared", "relu2"),
     reduces="vllm",
+    brings=True,
     core_share=CORE_SHARE,
     narrowed={"fp32": "bf16"},  # vllm/config/model.py: dtype auto
     schemes={"fp8": "fp8"},  # its --quantization fp8 narrows activations as well

@@ -41,6 +41,7 @@ MADE = (
     ("hwmodel.machines.gpu.libraries.triton", "triton"),
     ("hwmodel.machines.gpu.libraries.vllm", "vllm vllm:cutlass vllm:narrow-cache"),
     ("hwmodel.machines.gpu.libraries.linear_layers", "vllm:deep-gemm"),
+    ("hwmodel.machines.gpu.libraries.deep_experts", "deep-gemm"),
     ("hwmodel.machines.gpu.libraries.sglang", "sglang"),
     ("hwmodel.machines.gpu.libraries.trtllm", "trtllm"),
     (

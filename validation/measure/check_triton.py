@@ -193,8 +193,9 @@ def attention_contest(b: int, h: int, g: int, s: int, d: int, causal: bool) -> C
         f"{t.block_q}x{t.block_k} w{t.warps} s{t.stages}": partial(
             attention.attention, q, k, v, causal=causal, tile=t
         )
-        for t in (hopper_tile(d), *prefill_tiles(d))
+        for t in prefill_tiles(d)
     }
+    ours["persistent"] = partial(attention.attention, q, k, v, causal=causal, tile=hopper_tile(d))
     cudnn = F.scaled_dot_product_attention
     name = f"attention b{b} h{h}/{g} s{s} d{d}{' causal' if causal else ''}"
     return name, lambda: cudnn(q, k, v, is_causal=causal, enable_gqa=h != g), ours

@@ -16,7 +16,9 @@ import csv
 import dataclasses
 import json
 import math
+import os
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -134,19 +136,29 @@ def count(cases: list[Case], folder: Path, *, timeout_s: float) -> list[dict[str
     for mode in MODES:
         left_s = max(until - time.monotonic(), 1.0)
         log_path = folder / f"counters-{mode}.csv"
-        try:
-            done = subprocess.run(
-                command(mode, case_path, log_path),
-                capture_output=True, text=True, timeout=left_s, check=False,
-            )  # fmt: skip
-            outcome = f"status {done.returncode}: {(done.stdout + done.stderr).strip()[-300:]}"
-        except subprocess.TimeoutExpired:
-            outcome = f"stopped after {left_s:.0f} s"
+        outcome = run_within(command(mode, case_path, log_path), left_s)
         rows = read_log(log_path) if log_path.exists() else []
         if len(rows) == len(cases):
             return [divide(case, row, mode) for case, row in zip(cases, rows, strict=True)]
         said += f"{mode}: {len(rows)} ranges of {len(cases)}, {outcome}; "
     raise CountersRefused(f"ncu gave no counters; {said}")
+
+
+def run_within(words: list[str], seconds: float) -> str:
+    """How a command ended; one that takes longer is stopped with all that it started.
+
+    What the profiler runs outlives it otherwise, with its memory on the GPU.
+    """
+    child = subprocess.Popen(
+        words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
+    )
+    try:
+        said, _ = child.communicate(timeout=seconds)
+    except subprocess.TimeoutExpired:
+        os.killpg(child.pid, signal.SIGKILL)
+        child.communicate()
+        return f"stopped after {seconds:.0f} s"
+    return f"status {child.returncode}: {said.strip()[-300:]}"
 
 
 def divide(case: Case, row: dict[str, float], mode: str) -> dict[str, Any]:

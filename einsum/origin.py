@@ -76,6 +76,28 @@ def called(name: str, make: Callable[..., Any], arguments: Mapping[str, Any]) ->
     return make(**arguments)
 
 
+def defaults_of(origin: Origin | None) -> dict[str, Any]:
+    """Arguments that have the value which nobody needs to say, by name; those left out say none."""
+    if origin is None or origin.make is None:
+        return {}
+    return {
+        name: value
+        for name, value in _defaults(origin.make).items()
+        if _is_same(origin.arguments.get(name), value)
+    }
+
+
+def _is_same(given: Any, default: Any) -> bool:
+    return type(given) is type(default) and bool(given == default)
+
+
+@lru_cache(maxsize=64)
+def _defaults(make: Callable[..., Any]) -> dict[str, Any]:
+    """Defaults of a function that say something: what a workload is called is none of it."""
+    found = {n: p.default for n, p in signature(make).parameters.items() if n != "name"}
+    return {n: value for n, value in found.items() if value not in (Parameter.empty, None)}
+
+
 @lru_cache(maxsize=64)
 def _arguments(make: Callable[..., Any]) -> tuple[frozenset[str], tuple[str, ...]]:
     """All arguments of a function, and those without a default."""

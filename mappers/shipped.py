@@ -11,6 +11,7 @@ from inspect import signature
 from typing import Any
 
 from hwmodel.hardware.hardware import Hardware
+from hwmodel.machines.formats import natural
 from hwmodel.machines.spatial.zeros import check_zeros
 from hwmodel.mappers.mapper import Mapped, Mapper, name_of
 from hwmodel.quantity.errors import CoverageError, InputError, UnknownNameError
@@ -78,6 +79,7 @@ def mapped(
             f"{hardware.name}: expected a machine of kind {', '.join(KINDS)} to map on, found kind"
             f" {hardware.kind!r}"
         )
+    workload = natural(workload, hardware)
     check_zeros(workload, hardware)
     kind = KINDS[hardware.kind]
     if objective is not None and objective not in kind.objectives:

@@ -60,6 +60,7 @@ ELSEWHERE = {
     "hwmodel/bounds/limit.py": ("hwmodel/verbs/test_bound.py", "the answer of the verb"),
     "hwmodel/bounds/recognise.py": ("hwmodel/bounds/test_pairs.py", "what pairs are found in"),
     "hwmodel/machines/*/rates.py": ("test_machines.py", "laws of every machine"),
+    "hwmodel/machines/completed.py": ("test_laws.py", "estimates read no less than the bound"),
     "hwmodel/machines/run.py": ("hwmodel/machines/test_driver.py", "what the driver is told"),
     "hwmodel/machines/gpu/schedules/cudnn_kernels.py": (
         "hwmodel/machines/gpu/schedules/test_cudnn_menu.py",

@@ -15,16 +15,19 @@ in its family's `source`.
 """
 
 import csv
-from collections.abc import Callable, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from hwmodel.machines.gpu.libraries.shipped import libraries
 from hwmodel.machines.run import COLD, L2
-from hwmodel.quantity.errors import InputError
+from hwmodel.quantity.errors import InputError, nearest
 from hwmodel.quantity.units import amount
 from hwmodel.text.frames import columns_in, is_frame
 from hwmodel.validation import engine_tables
-from hwmodel.validation.rows import MORE_SIZES, SIZES, Row, kernels_known
+from hwmodel.validation.rows import FORMS, MORE_SIZES, SIZES, Row, kernels_known
 
 FORMATS: Mapping[str, Mapping[str, str]] = {
     "bfloat16": {"dtype": "bf16"},
@@ -42,6 +45,9 @@ YES_OR_NO = ("causal", "gated")
 TIMES = {"time_s": "s", "time_ms": "ms", "time_us": "us", "time_ns": "ns"}
 WORDS = ("workload", "dtype", "weight_dtype", "kernel", *YES_OR_NO, "routing")
 """Fields of a plain line that are no sizes."""
+
+PLAIN = tuple(each for each in SIZES if set(FORMS.get(each, ())) <= {"family", *WORDS})
+"""Families whose rows say no more than that."""
 
 
 def _layer(line: Mapping[str, str]) -> dict[str, Any] | None:
@@ -74,14 +80,49 @@ LAYOUTS: Mapping[str, Callable[[Mapping[str, str]], dict[str, Any] | None]] = {
 """A column that tells a published layout -> what a line of it says; None of unknown kernels."""
 
 
-def kernel_rows(table: Any) -> list[Row]:
-    """The rows of a table whose kernels are modelled; `InputError` names line and column.
+@dataclass(frozen=True)
+class Read:
+    """A table's rows whose kernels are modelled, and what was passed over."""
 
-    A table is the path of a CSV, or a data frame with its columns.
+    rows: list[Row]
+    unknown: Mapping[str, int]
+    """Kernels of lines that no row stands for -> how many lines."""
+    unread: tuple[str, ...]
+    """Columns that say nothing that a row has."""
+
+    @property
+    def told(self) -> tuple[str, ...]:
+        """What was passed over, in words, with near names that are known."""
+        lines = [
+            f"passed over: {count:,} line{'s' * (count > 1)} of {name}, no kernel that is known"
+            f"{_near(name, libraries())}"
+            for name, count in self.unknown.items()
+        ]
+        fields = (*WORDS, *TIMES, "l2", *(n for each in PLAIN for n in SIZES[each]))
+        columns = [f"{name}{_near(name, fields)}" for name in self.unread]
+        return (*lines, *([f"passed over: columns {', '.join(columns)}"] if columns else ()))
+
+
+def _near(name: str, known: Iterable[str]) -> str:
+    found = nearest(name, known)
+    return f" (did you mean {found[0]}?)" if found else ""
+
+
+def kernel_rows(table: Any) -> list[Row]:
+    """The rows of a table whose kernels are modelled; `InputError` names line and column."""
+    return read(table).rows
+
+
+def read(table: Any) -> Read:
+    """What a table says: the path of a CSV, or a data frame with its columns.
+
+    Raises `InputError`, which names line and column, also where no row is of a kernel that is
+    modelled.
     """
     path, lines = _lines(table)
     layout = next((LAYOUTS[name] for name in LAYOUTS if lines and name in lines[0]), None)
     found: list[Row] = []
+    unknown: Counter[str] = Counter()
     for number, line in enumerate(lines, start=2):
         where = f"{path}, line {number}"
         columns = _plain(line, where) if layout is None else layout(line)
@@ -89,10 +130,22 @@ def kernel_rows(table: Any) -> list[Row]:
         row = None if columns is None else Row(path.stem, board, columns)
         if row is not None and kernels_known(row):
             found.append(row)
+        else:
+            unknown[_kernel(line)] += 1
+    own = {name for family in PLAIN for name in (*SIZES[family], *MORE_SIZES.get(family, ()))}
+    stated = own.union(WORDS, TIMES, ("l2",))
+    unread = () if layout else tuple(name for name in (lines or [{}])[0] if name not in stated)
+    made = Read(found, unknown, unread)
     if not found:
-        told = "expected lines of kernels that are modelled, found none"
+        told = "; ".join(("expected lines of kernels that are modelled, found none", *made.told))
         raise InputError(f"{path}: {told}; docs/adding.md has the layouts")
-    return found
+    return made
+
+
+def _kernel(line: Mapping[str, str]) -> str:
+    """What a line calls its kernel, with its format where one layout has many."""
+    said = (line.get(n) for n in ("framework", "kernel_source", *LAYOUTS, "kv_cache_dtype"))
+    return line.get("kernel") or " ".join(each for each in said if each) or "torch"
 
 
 FRAME = "table"
@@ -115,8 +168,8 @@ def _lines(table: Any) -> tuple[Path, list[dict[str, str]]]:
 def _plain(line: Mapping[str, str], where: str) -> dict[str, Any]:
     """A line of the plain layout."""
     family = line.get("workload") or "gemm"
-    if family not in SIZES:
-        raise InputError(f"{where}: workload: expected one of {', '.join(SIZES)}, found {family!r}")
+    if family not in PLAIN:
+        raise InputError(f"{where}: workload: expected one of {', '.join(PLAIN)}, found {family!r}")
     time = next((name for name in TIMES if line.get(name)), None)
     if time is None:
         raise InputError(f"{where}: expected one of {', '.join(TIMES)}, found none")

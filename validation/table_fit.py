@@ -41,7 +41,7 @@ from hwmodel.validation.fit import (
     samples,
     solve,
 )
-from hwmodel.validation.kernel_tables import FRAME, kernel_rows
+from hwmodel.validation.kernel_tables import FRAME, kernel_rows, read
 from hwmodel.validation.rows import Row, groups, libraries_of
 from hwmodel.validation.users_gpu import write_device
 
@@ -92,6 +92,8 @@ class TableOutcome:
     families: Mapping[str, Family]
     others: Mapping[str, Sequence[str]]
     """Origin -> families that the table says nothing of."""
+    told: Sequence[str] = ()
+    """Lines, columns and families of the table that nothing was fitted to."""
 
     def __str__(self) -> str:
         """A table by family, the learning curve, parameters, and how to use it."""
@@ -112,6 +114,7 @@ class TableOutcome:
             if p.low < p.high
         ]
         blocks = [
+            *(["\n".join(self.told)] if self.told else []),
             f"{self.device}: error of predicted time on shapes that no fit saw",
             grid(heads, lines, left=(0,)),
             "mean error on them, by the rows that were fitted",
@@ -152,7 +155,8 @@ def calibrate_table(out: str | Path, table: Any, device: str) -> TableOutcome:
     hardware, folder = device_of(device), Path(out)
     if folder.exists() and not folder.is_dir():
         raise InputError(f"--out {folder}: expected a folder, found a file")
-    rows = kernel_rows(table)
+    given = read(table)
+    rows = given.rows
     called = FRAME if is_frame(table) else Path(table).name
     _check_units(hardware, rows, called)
     found = fitted(hardware, rows, few=True)
@@ -173,7 +177,16 @@ def calibrate_table(out: str | Path, table: Any, device: str) -> TableOutcome:
         if name not in found:
             others.setdefault(family.origin, []).append(name)
     families = {name: entry for name, (entry, _) in found.items()}
-    return TableOutcome(folder, hardware.title, errors, families, others)
+    told = (*given.told, *_too_few(rows, found))
+    return TableOutcome(folder, hardware.title, errors, families, others, told)
+
+
+def _too_few(rows: Sequence[Row], found: Collection[str]) -> list[str]:
+    """What is said of families whose rows no fit was made of."""
+    few = [name for name in families_in(rows) if name not in found]
+    if not few:
+        return []
+    return [f"too few rows to fit (fewer than {LEAST_ROWS}, or than parameters): {', '.join(few)}"]
 
 
 def fitted(

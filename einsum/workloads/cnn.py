@@ -41,6 +41,9 @@ IMPORTED = {
 }
 """End of a file's name -> the module that reads such files, each with an extra of its own."""
 
+SMALL = "int8"
+"""The format of networks for small devices, where none is said."""
+
 FILES = (*IMPORTED, *layer_list.FILES)
 """How names of files with networks end."""
 
@@ -214,7 +217,7 @@ def cnn(
     classes: int | None = None,
     patches: int = 1,
     split: int = 0,
-    dtype: str = "int8",
+    dtype: str | None = None,
     batch: int = 1,
     autocast: bool = False,
     name: str | None = None,
@@ -223,11 +226,13 @@ def cnn(
 
     `resolution`, `width` and `classes` default to those published. With `patches` n above 1 the
     first `split` layers run on n x n tiles, halo computed again. The first stage brings `batch`
-    images. With `autocast` maps have the formats that torch.autocast to `dtype` makes. Raises
+    images. Without a `dtype` it is int8, as small devices store networks, and a GPU's own on one.
+    With `autocast` maps have the formats that torch.autocast to `dtype` makes. Raises
     `InputError` naming the argument at fault.
     """
     arguments: dict[str, Any] = {**locals()}
     made = schedule(arguments)
+    dtype = dtype or SMALL
     stored = formats("cnn", dtype=dtype)["dtype"]
     images = count("cnn", "batch", batch)
     given = made.network

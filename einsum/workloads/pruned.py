@@ -17,6 +17,9 @@ from hwmodel.einsum.workloads.workload import count
 from hwmodel.quantity.checked import checked
 from hwmodel.quantity.errors import InputError
 
+SPATTEN = "int8"
+"""The format that it is for, where none is said."""
+
 TOKENS_FROM, HEADS_FROM = 0.15, 0.30
 """Share of layers that keep all tokens, and all heads."""
 
@@ -32,13 +35,14 @@ def pruned_attention(
     token_keep: float = 1.0,
     head_keep: float = 1.0,
     start: float = 1.0,
-    dtype: str = "int8",
+    dtype: str | None = None,
     name: str = "pruned attention",
 ) -> Stack:
     """`layers` layers of attention; `queries=1` generates, `None` has a query for each kept token.
 
     `token_keep` and `head_keep` are the mean shares that layers keep once pruning has begun; 1 is
-    all. Raises `InputError` naming the argument at fault.
+    all. Without a `dtype` it is int8, and a GPU's own on one. Raises
+    `InputError` naming the argument at fault.
     """
     arguments = {**locals()}
     where = "pruned_attention"
@@ -59,7 +63,7 @@ def pruned_attention(
             queries=here if asked is None else asked,
             keys=here,
             head_dim=sizes["head_dim"],
-            dtype=dtype,
+            dtype=dtype or SPATTEN,
             name=f"layer {layer}",
         )
         stages.append(Stage(cascade))

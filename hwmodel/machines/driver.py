@@ -23,7 +23,9 @@ from hwmodel.hardware.catalogue import device
 from hwmodel.hardware.hardware import Hardware
 from hwmodel.hardware.levers import unheard
 from hwmodel.machines.ahead import in_a_row
+from hwmodel.machines.completed import completed
 from hwmodel.machines.flowing import flow_of
+from hwmodel.machines.formats import natural, told
 from hwmodel.machines.gpu.engines.engine import Engine
 from hwmodel.machines.gpu.engines.shipped import engine as engine_of
 from hwmodel.machines.gpu.engines.step import Step, assumed, finished, kernels, step_of
@@ -45,7 +47,6 @@ from hwmodel.machines.spatial.area import area_of
 from hwmodel.machines.spatial.zeros import check_zeros
 from hwmodel.network import collectives
 from hwmodel.network.topology import Topology
-from hwmodel.quantity.arithmetic import most, where
 from hwmodel.quantity.checked import checked
 from hwmodel.quantity.errors import CoverageError, InputError
 from hwmodel.quantity.printable import shown
@@ -54,9 +55,6 @@ from hwmodel.spine.estimate import Estimate, Part
 from hwmodel.spine.execution import forward
 from hwmodel.spine.offload import Offload
 from hwmodel.spine.unread import unread
-
-ROUNDING = 1 + 1e-12
-"""Of sums of bytes in float64."""
 
 MODELS = {
     "gpu": "hwmodel.machines.gpu.predict",
@@ -125,6 +123,7 @@ def answered(
         return imported(above)(workload, on, kernel=kernel, **how)
     check_workload(workload, "predict")
     machine, network = machine_of(on), topology_of(topology)
+    workload = natural(workload, machine)
     check_zeros(workload, machine)
     share, runs = divided(workload, machine, parallel, network), engine_of(engine)
 
@@ -247,12 +246,13 @@ def estimated(
     each = with_joints(run.parts, joints, machine.power.idle_w)
     flow = flow_of(workload, each, machine.processors.count, held_by(joints))
     made = tuple(part for own in each for part in own)
-    parts = _completed(made, floor.bytes, machine, run.outermost)
+    parts = completed(made, floor.bytes, machine, run.outermost)
     parts = parts if step is None else finished(step, parts, machine)
     rests = run.assumptions if step is None else assumed(step, machine, run.assumptions)
     stores = run.stores or short(workload, machine)
     serving = serving_of(workload, machine, step)
     chips = area_of(machine).of(workload.devices)
+    said = (*rests, *told(workload), *assumed_of(joints), *chips.said)
     return Estimate(
         name=workload.name,
         device=_title(machine, workload.devices, topology),
@@ -263,7 +263,7 @@ def estimated(
         devices=workload.devices,
         runs=workload.runs,
         flow=flow,
-        assumptions=tuple(dict.fromkeys((*rests, *assumed_of(joints), *chips.said))),
+        assumptions=tuple(dict.fromkeys(said)),
         everywhere=(
             *workload.warnings,
             *run.warnings,
@@ -327,7 +327,7 @@ def fitted(workload: Workload, machine: Hardware, kernel: Kernel) -> Workload:
     """The workload as this machine can run it: stages may say what else would do (`instead`)."""
     if all(stage.instead is None for stage in workload.stages):
         return workload
-    return import_module("hwmodel.machines.widened").fitted(workload, machine, kernel)
+    return imported("hwmodel.machines.widened:fitted")(workload, machine, kernel)
 
 
 def machine_of(on: Machine) -> Hardware:
@@ -341,42 +341,6 @@ def _title(machine: Hardware, devices: Amount, topology: Topology | None) -> str
     several = "" if all(n == 1 for n in counts) else f"{', '.join(f'{n:g}' for n in counts)} x "
     where = "" if topology is None else f" on {topology.title or topology.name}"
     return f"{several}{machine.title}{where}"
-
-
-def _completed(
-    parts: Sequence[Part], least_bytes: Amount, machine: Hardware, outermost: str
-) -> tuple[Part, ...]:
-    """Parts that together read no less than any schedule must.
-
-    A schedule's closed form of what a cache forgets is rough: for operands just beyond all storage
-    on the chip it may fall a little below the proven bound. All parts then read as much more, at
-    the memory's peak rate and price; what they already moved stays as it was.
-    """
-    moved = [p.counts.read.get(outermost, 0) + p.counts.written.get(outermost, 0) for p in parts]
-    pairs = tuple(zip(parts, moved, strict=True))
-    total = sum([part.times * size for part, size in pairs])
-    short = total * ROUNDING < least_bytes
-    if not (np.any(short) if np.ndim(short) else short):
-        return tuple(parts)
-    more = where(short, least_bytes / most((total, 1)) - 1, 0.0)
-    memory = machine.memory(outermost)
-    found: list[Part] = []
-    for part, size in pairs:
-        extra, spent = more * size, more * size * memory.energy_j_per_byte
-        extra_s = extra / memory.bandwidth_bytes_per_s
-        read = {**part.counts.read, outermost: part.counts.read.get(outermost, 0) + extra}
-        by_j = {n: j + (spent if n == outermost else 0) for n, j in part.energy_by_j.items()}
-        changed = replace(
-            part,
-            counts=replace(part.counts, read=read),
-            time_s=part.time_s + extra_s,
-            sustained_s=part.sustained_s + extra_s,
-            busy_s={**part.busy_s, outermost: part.busy_s.get(outermost, 0) + extra_s},
-            energy_j=part.energy_j + spent,
-            energy_by_j=by_j,
-        )
-        found.append(changed)
-    return tuple(found)
 
 
 def topology_of(given: Network) -> Topology | None:

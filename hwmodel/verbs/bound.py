@@ -12,6 +12,7 @@ from hwmodel.einsum.cascade import Cascade
 from hwmodel.einsum.network import lone
 from hwmodel.hardware.hardware import Hardware, limits
 from hwmodel.machines.driver import check_workload, divided, machine_of, predict, topology_of
+from hwmodel.machines.formats import natural
 from hwmodel.machines.gpu.engines.shipped import engine as engine_of
 from hwmodel.machines.gpu.engines.step import loaded
 from hwmodel.machines.spatial.zeros import check_dense, check_zeros
@@ -51,6 +52,7 @@ class BoundOf(OfRun):
             return Least.of(predict(workload, on, kernel=kernel, **self.run))
         check_workload(workload, "bound")
         machine, network = machine_of(on), topology_of(self.topology)
+        workload = natural(workload, machine)
         check_dense(workload, f"bound on {machine.name}")
         check_zeros(workload, machine)
         given: dict[str, Any] = {"parallel": self.ways, "topology": network}

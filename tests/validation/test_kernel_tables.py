@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from hwmodel.quantity.errors import InputError
-from hwmodel.validation.kernel_tables import kernel_rows
+from hwmodel.validation.kernel_tables import kernel_rows, read
 from hwmodel.validation.rows import groups
 
 LAYERS = """gemm_dtype,framework,version,kernel_source,m,n,k,latency_us
@@ -86,7 +86,11 @@ def test_a_warm_row_is_of_calls_that_are_repeated(tmp_path: Path) -> None:
             "line 2: expected one of time_s, time_ms, time_us, time_ns, found none",
         ),
         ("workload,M,time_us\nsorting,64,3\n", "line 2: workload: expected one of gemm"),
-        ("M,N,K,kernel,time_us\n64,3,5,mine,9\n", "expected lines of kernels that are modelled"),
+        (
+            "M,N,K,kernel,time_us\n64,3,5,cublass,9\n",
+            r"found none; passed over: 1 line of cublass, .* \(did you mean cublas\?\)",
+        ),
+        ("workload,outputs,reduced,time_us\nreduce,64,3,5\n", "workload: expected one of gemm"),
         ("M,N,K,l2,time_us\n1,2,3,hot,9\n", "line 2: l2: expected one of cold, warm, found 'hot'"),
         ("M,N,K,time_us\n", "expected lines of kernels that are modelled, found none"),
     ],
@@ -94,3 +98,14 @@ def test_a_warm_row_is_of_calls_that_are_repeated(tmp_path: Path) -> None:
 def test_lines_that_mean_nothing_are_refused_by_place(tmp_path: Path, text: str, said: str) -> None:
     with pytest.raises(InputError, match=said):
         kernel_rows(table(tmp_path, text))
+
+
+def test_lines_and_columns_that_are_passed_over_are_told(tmp_path: Path) -> None:
+    text = "M,N,K,dtpye,kernel,time_us\n64,64,64,fp8,cublas,3\n" + "64,64,64,fp8,deepgem,3\n" * 2
+    plain = read(table(tmp_path, text))
+    assert len(plain.rows) == 1
+    lines, columns = plain.told
+    assert lines.startswith("passed over: 2 lines of deepgem, no kernel that is known")
+    assert columns == "passed over: columns dtpye (did you mean dtype?)"
+    (published,) = read(table(tmp_path, LAYERS)).told
+    assert "1 line of trtllm plugin mystery," in published

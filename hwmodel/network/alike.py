@@ -2,7 +2,8 @@
 
 Where every link is a device's own, or its card's, and boxes are equal, what a schedule that is
 unchanged by a step to the next box loads is what the messages of one box do: those that leave it
-arrive, by symmetry, as they would from all others in one. So of 256 boxes two are routed.
+arrive, by symmetry, as they would from all others in one. So of 256 boxes two are routed. On a
+torus one rank stands for all where everyone sends to everyone (`hwmodel.network.tori`).
 """
 
 from collections import Counter
@@ -13,7 +14,7 @@ from functools import lru_cache
 import numpy as np
 
 from hwmodel.network.flows import Groups
-from hwmodel.network.rounds import Round
+from hwmodel.network.rounds import Round, made
 from hwmodel.network.spans import apart, some_of
 from hwmodel.network.topology import Topology
 
@@ -41,6 +42,19 @@ def folded(rounds: Sequence[Round], per_box: int) -> tuple[Round, ...]:
         made = replace(each, source=each.source[mine], destination=end, share=each.share[mine])
         found.append(made)
     return tuple(found)
+
+
+PAIRS = ("direct", "one-shot")
+"""Algorithms in which every rank sends to every other one."""
+
+
+@lru_cache(maxsize=64)
+def from_first(op: str, algorithm: str, ranks: int) -> tuple[Round, ...]:
+    """The rounds of a `direct` or `one-shot` algorithm as the first rank has them."""
+    others = np.arange(1, ranks)
+    share = 1.0 if algorithm == "one-shot" else 1 / ranks
+    each = replace(made(np.zeros_like(others), others, share), everywhere=True)
+    return (each, each) if (op, algorithm) == ("all_reduce", "direct") else (each,)
 
 
 @lru_cache(maxsize=16)

@@ -8,6 +8,7 @@ their messages meet on the links that they share. Nothing here knows what an alg
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -15,12 +16,16 @@ from numpy.typing import NDArray
 
 from hwmodel.network.rounds import Round
 from hwmodel.network.routes import Routes, collisions, routes
+from hwmodel.network.spans import listed
 from hwmodel.network.topology import Topology
+from hwmodel.network.tori import Torus, torus_of
 from hwmodel.quantity.units import Amount
 from hwmodel.spine.activity import Activity, Overlap, Rates, Repeat, Serial, Work
 
 Groups: TypeAlias = Sequence[Sequence[int]]
 """Devices by number: rank i of group k is device `groups[k][i]`; groups are of equally many."""
+
+Network: TypeAlias = Routes | Torus
 
 TRAVEL = "travel"
 """Seconds in which messages are on their way, and no link is held; those of the slowest kind."""
@@ -57,10 +62,15 @@ class Protocol:
 PLAIN = Protocol()
 
 
+def network_of(topology: Topology) -> Network:
+    """Where messages go on a topology: in closed form on tori, else path by path."""
+    return torus_of(topology) or routes(topology)
+
+
 def carried(
     rounds: Sequence[Round],
     size_bytes: Amount,
-    network: Topology | Routes,
+    network: Topology | Network,
     groups: Groups | None = None,
     protocol: Protocol = PLAIN,
 ) -> tuple[Activity, Rates]:
@@ -68,8 +78,8 @@ def carried(
 
     Sizes may be an array. By default the one group is that of all devices, in their order.
     """
-    known = network if isinstance(network, Routes) else routes(network)
-    every = [range(len(known.devices))] if groups is None else groups
+    known = network_of(network) if isinstance(network, Topology) else network
+    every = [range(known.number)] if groups is None else groups
     place = np.array([list(group) for group in every], dtype=np.intp)
     size = size_bytes if np.ndim(size_bytes) else float(size_bytes)
     leaves = [_loaded(each, size, known, place, protocol) for each in rounds]
@@ -102,7 +112,7 @@ def _joined(leaves: Sequence[tuple[Activity, frozenset[str]]], overlap: float) -
 
 
 def _loaded(
-    each: Round, size: Amount, known: Routes, place: NDArray[np.intp], protocol: Protocol
+    each: Round, size: Amount, known: Network, place: NDArray[np.intp], protocol: Protocol
 ) -> tuple[Activity, frozenset[str]]:
     """One round: messages and bytes of the busiest link of each kind; and the kinds it needs."""
     if each.adds:
@@ -110,30 +120,71 @@ def _loaded(
         wire = f"{kind}:{ADDING}"
         sent = Work(messages={wire: (2, float(each.share.max()) * size)})
         return sent, frozenset({wire})
-    start, end = place[:, each.source].ravel(), place[:, each.destination].ravel()
-    part: Any = known.share[:, start * len(known.devices) + end]
-    shares = part @ np.tile(each.share, len(place))
-    counts = part @ np.ones(len(start))
-    wait_s = known.latency_s[start, end]
-    if each.depth > 1:
-        own_s = (part > 0).multiply(known.message_s[:, None]).max(axis=0).toarray().ravel()
-        wait_s, counts = wait_s + own_s, np.zeros_like(counts)
-    messages: dict[str, tuple[Amount, Amount]] = {}
-    fullest = {kind: float(shares[links].max()) for kind, links in known.links_of.items()}
-    for kind, share in fullest.items():
-        if share > 0:
-            fuller = _fuller(part, known, kind, fullest, protocol) if known.flows else 1.0
-            count = fuller * float(counts[known.links_of[kind]].max())
-            messages[protocol.link(kind)] = (count, fuller * share * size)
+    if isinstance(known, Torus):
+        load = _on_torus(each, known, listed(place))
+    else:
+        load = _on_routes(each, known, place, protocol)
+    messages = {
+        protocol.link(kind): (load.counts[kind], share * size)
+        for kind, share in load.shares.items()
+    }
     kinds = [kind for kind in known.kinds if protocol.link(kind) in messages]
     slow = max(kinds, key=lambda kind: (kind.startswith("nic"), kind), default="link")
-    travel_s = protocol.latency * _travelled_s(each, wait_s.reshape(len(place), -1))
+    travel_s = protocol.latency * load.travel_s
     waits = {f"{TRAVEL}:{slow}": travel_s} if travel_s else {}
     if each.times == 1:
         return Work(messages=messages, slots=waits), frozenset(messages)
     again = Repeat(each.times, Work(messages=messages))
     leaf = Serial((again, Work(slots=waits))) if waits else again
     return leaf, frozenset(messages)
+
+
+@dataclass(frozen=True)
+class _Load:
+    """A round: messages and parts of a buffer of the busiest link of each kind; seconds."""
+
+    counts: Mapping[str, float]
+    shares: Mapping[str, float]
+    travel_s: float
+
+
+@lru_cache(maxsize=256)
+def _on_torus(each: Round, known: Torus, groups: tuple[tuple[int, ...], ...]) -> _Load:
+    """A round on a torus; many questions in a row are about other sizes of one exchange."""
+    place = np.array(groups, dtype=np.intp)
+    start, end = place[:, each.source].ravel(), place[:, each.destination].ravel()
+    weights = np.stack([np.tile(each.share, len(place)), np.ones(len(start))])
+    shares, counts = known.loads(start, end, weights, everywhere=each.everywhere).max(axis=1)
+    hops = known.hops(start, end)
+    wait_s = hops * known.latency_s
+    if each.depth > 1:
+        wait_s, counts = wait_s + np.minimum(hops, 1.0) * known.message_s, 0.0
+    travel_s = _travelled_s(each, wait_s.reshape(len(place), -1))
+    some = {kind: float(shares) for kind in known.kinds if shares > 0}
+    return _Load(dict.fromkeys(some, float(counts)), some, travel_s)
+
+
+def _on_routes(each: Round, known: Routes, place: NDArray[np.intp], protocol: Protocol) -> _Load:
+    """A round path by path."""
+    start, end = place[:, each.source].ravel(), place[:, each.destination].ravel()
+    part: Any = known.share[:, start * known.number + end]
+    shares = part @ np.tile(each.share, len(place))
+    counts = part @ np.ones(len(start))
+    wait_s = known.latency_s[start, end]
+    if each.depth > 1:
+        own_s = (part > 0).multiply(known.message_s[:, None]).max(axis=0).toarray().ravel()
+        wait_s, counts = wait_s + own_s, np.zeros_like(counts)
+    fullest = {kind: float(shares[links].max()) for kind, links in known.links_of.items()}
+    found: dict[str, tuple[float, float]] = {}
+    for kind, share in fullest.items():
+        if share > 0:
+            fuller = _fuller(part, known, kind, fullest, protocol) if known.flows else 1.0
+            found[kind] = fuller * float(counts[known.links_of[kind]].max()), fuller * share
+    return _Load(
+        {kind: count for kind, (count, _) in found.items()},
+        {kind: share for kind, (_, share) in found.items()},
+        _travelled_s(each, wait_s.reshape(len(place), -1)),
+    )
 
 
 def _travelled_s(each: Round, wait_s: NDArray[np.float64]) -> float:

@@ -18,6 +18,7 @@ class Round:
     above 1 it is pipelined over chains of that many links.
     Where links of a kind lead to a switch that adds (`adds`), nothing is sent to other ranks: each
     rank hands its share to the switch, and takes as much from it.
+    With `everywhere` they are the first rank's on a torus; all others send the same, as far on.
     """
 
     source: Ranks
@@ -26,6 +27,7 @@ class Round:
     times: int = 1
     depth: int = 1
     adds: str = ""
+    everywhere: bool = False
 
 
 def made(source: Any, destination: Any, share: Any, times: int = 1, depth: int = 1) -> Round:

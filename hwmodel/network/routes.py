@@ -57,6 +57,11 @@ class Routes:
     flows: int = 0
     """Of a message, where a hash chooses their paths; 0 where paths are even."""
 
+    @property
+    def number(self) -> int:
+        """Of devices."""
+        return len(self.devices)
+
 
 @lru_cache(maxsize=8)
 def routes(topology: Topology) -> Routes:

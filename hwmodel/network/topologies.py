@@ -213,6 +213,10 @@ class _Recipe(Value):
     generate: str
     arguments: dict[str, Any] = Field(alias="with")
     title: str = ""
+    dimensions: int | None = Field(default=None, ge=1)
+    """Sides above 1 that a torus of these devices may have; None: any number."""
+    pod: int | None = Field(default=None, ge=1)
+    """Devices that are joined at the most; None: any number."""
     paths: Literal["even", "hashed"] = "even"
     flows: int = Field(default=FLOWS, ge=1)
     library: CollectiveLibrary | None = None
@@ -302,11 +306,27 @@ def _generated(recipe: _Recipe, where: str, changes: Mapping[str, Any]) -> Topol
         topology = made(**ready)
     except (InputError, TypeError) as error:
         raise InputError(f"{where}: with: {error}") from None
-    words = (recipe.title or recipe.name, *(f"{n} {v}" for n, v in changes.items()))
+    _within(recipe, topology, where)
+    said = {n: v for n, v in changes.items() if n != "shape"}  # a torus' name says its shape
+    shape = (topology.name,) if topology.sides and recipe.title else ()
+    words = (recipe.title or recipe.name, *shape, *(f"{n} {v}" for n, v in said.items()))
     told: dict[str, Any] = {"title": ", ".join(words), "paths": recipe.paths}
     told |= {"flows": recipe.flows}
     told |= {"library": recipe.library, "exchanges": recipe.exchanges, "sources": recipe.sources}
     return topology.model_copy(update={"name": recipe.name, **told})
+
+
+def _within(recipe: _Recipe, made: Topology, where: str) -> None:
+    """Refuse a torus that devices have no links for, and more devices than are ever joined."""
+    sides = [side for side in made.sides if side > 1]
+    words = f"found {' x '.join(map(str, made.sides))}"
+    if recipe.dimensions and len(sides) > recipe.dimensions:
+        raise InputError(
+            f"{where}: shape: expected at most {recipe.dimensions} sides above 1, along which its"
+            f" devices have links (`dimensions`), {words}"
+        )
+    if recipe.pod and len(made.devices) > recipe.pod:
+        raise InputError(f"{where}: shape: expected at most {recipe.pod} devices (`pod`), {words}")
 
 
 def _built(name: str, nodes: Sequence[Node], links: Sequence[Edge]) -> Topology:

@@ -2,16 +2,19 @@
 
 from collections.abc import Sequence
 
+import numpy as np
+
 from hwmodel.einsum.fan import Fan
 from hwmodel.network import nccl
 from hwmodel.network.algorithms import ADDED, ALGORITHMS, EQUAL, GRID, check, schedule
-from hwmodel.network.alike import folded, represented
+from hwmodel.network.alike import PAIRS, folded, from_first, represented
 from hwmodel.network.boxes import Boxes
-from hwmodel.network.flows import Groups, Protocol, carried
+from hwmodel.network.flows import Groups, Protocol, carried, network_of
 from hwmodel.network.grids import sides_of
 from hwmodel.network.nccl import Way
-from hwmodel.network.routes import routes
+from hwmodel.network.spans import box_of
 from hwmodel.network.topology import Topology
+from hwmodel.network.tori import Torus
 from hwmodel.quantity.errors import InputError
 from hwmodel.quantity.units import Amount
 
@@ -46,7 +49,7 @@ def _adding(op: str, topology: Topology, boxes: Boxes) -> list[str]:
     if op != "all_reduce" or min(boxes) < nccl.LEAST_ADDED:
         return []
     inside, between = (
-        any(kind.startswith(word) for kind in routes(topology).sums) for word in ("link", "nic")
+        any(kind.startswith(word) for kind in network_of(topology).sums) for word in ("link", "nic")
     )
     if not inside:
         return []
@@ -71,7 +74,8 @@ def ways_on(
     count = len(groups[0])
     across, alike = len(boxes) > 1, min(boxes) == max(boxes)
     few = represented(topology, groups, boxes[0]) if op in ALIKE and across and alike else None
-    known, asked = routes(few or topology), groups if few is None else None
+    known, asked = network_of(few or topology), groups if few is None else None
+    whole = isinstance(known, Torus) and count == known.number
     free = [name for name in ALGORITHMS[op] if name not in (*ADDED, GRID)]
     names = algorithms or [name for name in free if name != "hierarchical" or _leveled(op, boxes)]
     if "hierarchical" in names and not _leveled(op, boxes):
@@ -92,8 +96,11 @@ def ways_on(
         if name == GRID:
             found.append(_in_grid(op, size, topology, groups, protocol or Protocol()))
             continue
-        rounds = schedule(op, name, count, boxes if across or name in ADDED else 1, fan)
-        rounds = rounds if few is None else folded(rounds, boxes[0])
+        if name in PAIRS and op != "p2p" and whole and fan is None:
+            rounds = from_first(op, name, count)
+        else:
+            rounds = schedule(op, name, count, boxes if across or name in ADDED else 1, fan)
+            rounds = rounds if few is None else folded(rounds, boxes[0])
         found.append(Way(name, *carried(rounds, size, known, asked, protocol or Protocol())))
     return found
 
@@ -130,12 +137,12 @@ def boxed(topology: Topology, groups: Groups) -> tuple[list[list[int]], tuple[in
         raise InputError(f"{topology.name}: expected devices 0 to {most_known}, found {strange[0]}")
     if len(set(every)) < len(every) or not every:
         raise InputError(f"{topology.name}: expected devices, each once, found {every}")
+    places = box_of(topology)
     found: list[list[int]] = []
     sizes: set[tuple[int, ...]] = set()
     for group in groups:
-        mine = set(group)
-        boxes = [[i for i in box if i in mine] for box in topology.groups]
-        boxes = sorted((box for box in boxes if box), key=len, reverse=True)
-        found.append([i for box in boxes for i in box])
-        sizes.add(tuple(map(len, boxes)))
+        ranks = np.sort(group)
+        _, box, counts = np.unique(places[ranks], return_inverse=True, return_counts=True)
+        found.append(ranks[np.lexsort((box, -counts[box]))].tolist())
+        sizes.add(tuple(np.sort(counts)[::-1].tolist()))
     return found, sizes.pop() if len(sizes) == 1 else (1,) * len(groups[0])

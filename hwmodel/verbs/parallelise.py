@@ -269,7 +269,7 @@ def trained(
         )
     steps = Steps(work.model.network, work.sequence, dict(work.parallel), machine.devices)
     one = machine.but(devices=1)
-    ways = Ways(work, steps, one, fabric_of(one, topology))
+    ways = Ways(work, steps, one, fabric_of(one, topology, machine.devices))
     found, searched = ways.search(KEPT)
     if not found.best:
         raise CapacityError(

@@ -1,4 +1,4 @@
-"""Seconds of exchanges in a cluster of boxes, in closed form: many executions are asked about.
+"""Seconds of exchanges in a cluster; of boxes in closed form, as many executions are asked about.
 
 Inside a box it is the device's switch, as `network.collectives` has it. Between boxes each device
 has a card. Of n ranks, k in each box, a ring sends over the cards of a box (its k rings use one
@@ -8,7 +8,8 @@ card each)
     all_gather, reduce_scatter  (n - 1) / n of the whole buffer, over k cards
     all_to_all              (n - k) / n of a rank's buffer, over its own card
 
-and the slower of the two levels paces the other. Topologies of other shapes are `network`'s.
+and the slower of the two levels paces the other. Where a topology has no cards (a torus) exchanges
+are those of `network.collectives` on its links, with all groups of devices at once.
 
 Tokens on their way to experts (`routed`) go as DeepEP's kernels for training and prompts send them
 (deepseek-ai/DeepEP, README: NVLink and RDMA with forwarding between the two): a token enters each
@@ -19,6 +20,9 @@ NCCL's all-to-all sends a copy for each expert instead.
 
 import math
 from dataclasses import dataclass, field
+from functools import lru_cache
+
+import numpy as np
 
 from hwmodel.einsum.fan import Fan
 from hwmodel.hardware.hardware import Hardware
@@ -28,7 +32,7 @@ from hwmodel.network.nccl import link_of
 from hwmodel.network.rounds import shifted
 from hwmodel.network.topology import Topology
 from hwmodel.network.ways import boxed
-from hwmodel.quantity.errors import CoverageError
+from hwmodel.quantity.errors import CoverageError, InputError
 from hwmodel.spine.activity import fold
 
 SHARES = {"all_reduce": 2.0, "all_gather": 1.0, "reduce_scatter": 1.0}
@@ -53,13 +57,16 @@ class Fabric:
     Attributes:
         machine: the device, with its link.
         card_bytes_per_s: of each device's card, in each direction.
+        network: the links where there are no cards; the first `devices` of it take part.
     """
 
     machine: Hardware
     box: int
     card_bytes_per_s: float
     card_s: float = CARD_S
-    _asked: dict[tuple[str, float, int], float] = field(
+    network: Topology | None = None
+    devices: int = 1
+    _asked: dict[tuple[str, float, int, int], float] = field(
         default_factory=lambda: {}, compare=False, repr=False
     )
 
@@ -79,6 +86,8 @@ class Fabric:
         """
         if ranks <= 1 or size <= 0:
             return 0.0
+        if self.network is not None:
+            return self._on_links(op, size, ranks, stride)
         inside = min(ranks, max(1, self.box // stride))
         within = self._in_box(op, size, inside)
         if inside == ranks:
@@ -96,6 +105,8 @@ class Fabric:
             return self.seconds("all_to_all", size * picks, ranks, stride)
         inside = min(ranks, max(1, self.box // stride))
         near = math.ceil(size * Fan(picks, experts).reached(ranks) / WORD_BYTES) * WORD_BYTES
+        if self.network is not None:
+            return self.seconds("all_to_all", near, ranks, stride)
         within = self._in_box("all_to_all", near, inside)
         if inside == ranks:
             return within
@@ -105,6 +116,8 @@ class Fabric:
 
     def sent(self, size: float, stride: int) -> float:
         """A message to the device `stride` further on."""
+        if self.network is not None:
+            return self._on_links("p2p", size, 2, stride)
         if stride < self.box and self.machine.link is not None:
             return self._in_box("p2p", size, 2)
         return size / self.card_bytes_per_s + self.card_s
@@ -115,16 +128,41 @@ class Fabric:
         share = SHARES[op] * (ranks - 1) / ranks
         return size * share / inside / self.card_bytes_per_s
 
+    def _on_links(self, op: str, size: float, ranks: int, stride: int) -> float:
+        """The same on the links of a topology, while all other groups exchange, too."""
+        assert self.network is not None
+        key = (op, size, ranks, stride)
+        if key not in self._asked:
+            most = len(self.network.devices)
+            if self.devices > most:
+                raise InputError(
+                    f"training: topology: expected a network of {self.devices} devices or more,"
+                    f" found {self.network.title or self.network.name} with {most}; say a larger"
+                    " one, or fewer devices"
+                )
+            groups = strided(ranks, stride, self.devices)
+            found = cost(op, size, ranks, self.machine, self.network, groups)
+            self._asked[key] = float(fold(found.tree, found.rates).time_s)
+        return self._asked[key]
+
     def _in_box(self, op: str, size: float, ranks: int) -> float:
         if ranks <= 1:
             return 0.0
         if self.machine.link is None:
             raise CoverageError(f"{self.machine.name}: has no link to others of its kind")
-        key = (op, size, ranks)
+        key = (op, size, ranks, 1)
         if key not in self._asked:
             found = cost(op, size, ranks, self.machine)
             self._asked[key] = float(fold(found.tree, found.rates).time_s)
         return self._asked[key]
+
+
+@lru_cache(maxsize=256)
+def strided(ranks: int, stride: int, devices: int) -> tuple[tuple[int, ...], ...]:
+    """Groups of so many of the first devices, whose numbers differ by `stride`; those that fit."""
+    blocks = max(1, devices // (ranks * stride))
+    numbers = np.arange(blocks * ranks * stride).reshape(blocks, ranks, stride)
+    return tuple(map(tuple, numbers.swapaxes(1, 2).reshape(-1, ranks).tolist()))
 
 
 def collided(topology: Topology) -> float:

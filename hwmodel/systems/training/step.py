@@ -86,15 +86,15 @@ def predicted(work: Training, on: Any, **options: Any) -> Trained:
         raise CoverageError("training: engine: training has no engine; leave it out")
     given = work.but(**parallel) if parallel else work
     how = execution(given, machine)
-    joined = fabric_of(machine, options.get("topology"))
+    joined = fabric_of(machine, options.get("topology"), how.devices)
     asked: dict[str, Any] = {n: options.get(n) for n in ("kernel", "efficiency", "known")}
     found = trained(given, how, machine, fabric=joined, **asked)
     told, more = chosen(given, how), (*found.assumptions, *taken(given, how), IN_USE)
     return replace(found, everywhere=(*told, *found.everywhere), assumptions=more)
 
 
-def fabric_of(machine: Hardware, network: Network) -> Fabric:
-    """The cluster: boxes of the device's switch, or those of a topology."""
+def fabric_of(machine: Hardware, network: Network, devices: int) -> Fabric:
+    """The cluster: boxes of the device's switch, or those of a topology; or its links alone."""
     found = topology_of(network)
     if found is None:
         return Fabric.of(machine)
@@ -106,7 +106,8 @@ def fabric_of(machine: Hardware, network: Network) -> Fabric:
         if "nic" in (kinds[edge.between[0]], kinds[edge.between[1]])
     ]
     card = min(cards) / collided(found) if cards else None
-    return Fabric.of(machine, box=max(boxes.values()), card_bytes_per_s=card)
+    made = Fabric.of(machine, box=max(boxes.values()), card_bytes_per_s=card)
+    return made if cards else replace(made, network=found, devices=devices)
 
 
 def trained(

@@ -89,7 +89,7 @@ def test_a_hardware_switch_joins_as_many_as_its_link_says() -> None:
 def test_shipped_topologies_say_where_each_number_comes_from(name: str) -> None:
     made = topology(name)
     if made.sides:
-        assert set(made.sources) == {"link"}
+        assert {"link", "dimensions"} <= set(made.sources)
         assert topology(name, shape="3x2").sides == (3, 2)
         return
     assert {"link", "nic", "library"} <= set(made.sources)
@@ -186,3 +186,13 @@ def test_a_recipe_says_how_paths_are_chosen() -> None:
     assert topology("dgx-h100").paths == "even"
     with pytest.raises(InputError, match="paths"):
         topology({**table, "paths": "odd", "with": {"nodes": 2, "devices_per_node": 2, **ports}})
+
+
+def test_tori_of_a_machine_have_sides_that_its_links_lead_along() -> None:
+    assert topology("tpu-v5e").title == "TPU v5e, 4 x 4 torus"
+    assert topology("tpu-v4:shape=8x8x4").title == "TPU v4, 8 x 8 x 4 torus"
+    assert topology("tpu-v5e:shape=1x8").sides == (1, 8)
+    with pytest.raises(InputError, match=r"at most 2 sides above 1.*found 4 x 4 x 4"):
+        topology("tpu-v5e:shape=4x4x4")
+    with pytest.raises(InputError, match=r"at most 256 devices \(`pod`\), found 32 x 16"):
+        topology("tpu-v6e:shape=32x16")

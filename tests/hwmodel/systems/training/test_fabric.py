@@ -8,10 +8,14 @@ from pathlib import Path
 import pytest
 
 from hwmodel.einsum.fan import Fan
+from hwmodel.einsum.workloads.collective import collective
 from hwmodel.hardware.catalogue import device
+from hwmodel.machines.driver import predict
 from hwmodel.network.topologies import topology
 from hwmodel.network.topology import Topology
+from hwmodel.quantity.errors import InputError
 from hwmodel.systems.training.fabric import Fabric, collided
+from hwmodel.systems.training.step import fabric_of
 
 PUBLISHED = Path(__file__).resolve().parents[5] / "shared/data/systems/deepseek_kernels_and_ep"
 
@@ -75,3 +79,21 @@ def test_cards_carry_what_deepeps_kernels_reach_on_four_boxes_and_eight() -> Non
         nodes = int(row["nodes"])
         counted = Fabric.of(device("h100")).card_bytes_per_s * nodes / (nodes - 1) / 1e9
         assert counted == pytest.approx(float(row["bottleneck_bw_GBps"]), rel=0.05)
+
+
+def test_exchanges_on_a_torus_are_the_collectives_of_its_links() -> None:
+    """A side of 8, 64 such rings at once; a plane across; a neighbour eight devices on."""
+    machine, cube = device("tpu-v4"), topology("tpu-v4:shape=8x8x8")
+    fabric = fabric_of(machine, cube, 512)
+    ring_s = fabric.seconds("all_gather", 2.0**30, 8)
+    assert ring_s == pytest.approx(7 / 8 * 2**30 / 100e9, rel=0.01)
+    plane_s = fabric.seconds("reduce_scatter", 2.0**30, 64, 8)
+    assert plane_s == pytest.approx(63 / 64 * 2**30 / 200e9, rel=0.01)
+    whole = collective("all_reduce", 2**30, 512)
+    asked_s = predict(whole, machine, topology=cube).time_s
+    assert fabric.seconds("all_reduce", 2.0**30, 512) == asked_s
+    assert fabric.sent(2.0**30, 8) == pytest.approx(2**30 / 50e9, rel=0.01)
+    copies = fabric.routed(2.0**20, 8, 256, 64, dispatch="all-to-all")
+    assert fabric.routed(2.0**20, 8, 256, 64, dispatch="once") < copies
+    with pytest.raises(InputError, match="expected a network of 512 devices or more"):
+        fabric_of(machine, topology("tpu-v4"), 512).seconds("all_reduce", 2.0**30, 8)

@@ -3,18 +3,19 @@
 A mixture of experts whose router stands *before* attention knows the experts of a layer while its
 attention still runs, so that experts that are not in memory are read from storage meanwhile:
 
-    ahead        T_layer = max(T_attention, j B / BW) + T_experts
-    afterwards   T_layer = T_attention + j B / BW + T_experts
+    ahead        T_layer = max(T_attention + (k - 1) T_expert, j B / BW) + T_expert
+    afterwards   T_layer = T_attention + j B / BW + k T_expert
 
-j of the k experts that a token needs are missing. With a share h of all experts in memory and each
-expert as likely as another, j is binomial with 1 - h: the tree has one branch for each j, since the
-expectation of a maximum is not the maximum of expectations. Bytes are of the stored format; every
-weight that a token needs is read once, the sparsity inside of experts and head is left out.
+j of the k experts that a token needs are missing; those that are there are multiplied first, the
+others as they come in, and one is left when the last has (j = 0: nothing is waited for). j is
+binomial: the tree has one branch for each j, since the expectation of a maximum is not the maximum
+of expectations. A pick misses by the share of experts that memory holds and how popular each is
+(`hwmodel.experts.popularity`); of a model of which that is not known, each is as likely as another.
 
-Experts are not equally likely: popular ones stay in memory. How often that is so is a matter of the
-model and its text; at best all that a token needs is there, which is the fast end of the interval.
-Of two boards with a gigabyte one was measured 8.5 times faster than with equal chances (RK3588,
-15.04 tokens/s), the other as fast (Raspberry Pi 5, 0.75).
+Bytes are of the stored format. Of a gated expert whose neurons are mostly off (ReGLU), the gate is
+multiplied whole, and the other two matrices' rows of neurons that are on; from storage it is read
+whole. Of a head with a predictor of rows that matter, those rows are multiplied (SmallThinker's are
+not said: all). At best all that a token needs is in memory, which is the fast end of the interval.
 """
 
 import math
@@ -28,6 +29,7 @@ from hwmodel.einsum.workloads.blocks.ends import Head
 from hwmodel.einsum.workloads.blocks.mixture import Mixture
 from hwmodel.einsum.workloads.model import Model
 from hwmodel.einsum.workloads.model import model as read
+from hwmodel.experts.popularity import ALIKE, Popularity
 from hwmodel.hardware.hardware import Hardware
 from hwmodel.machines.cpu.rates import STORAGE, VECTOR, interval, rates
 from hwmodel.machines.driver import estimated
@@ -38,9 +40,8 @@ from hwmodel.spine.activity import Activity, Chance, Overlap, Repeat, Serial, Wo
 from hwmodel.spine.estimate import Estimate
 
 UNEQUAL = (
-    "popular experts stay in memory: the interval reaches from all that a token needs there to each"
-    " expert as likely as another; with a gigabyte one board was measured 8.5 times faster than so"
-    " (RK3588), another as fast (Raspberry Pi 5)"
+    "popular experts stay in memory: the interval reaches from all that a token needs there to what"
+    " a cache of the least recently used ones misses"
 )
 """What an answer warns of that reads experts from storage."""
 
@@ -57,10 +58,29 @@ class SparseDecoder:
     attention: Attention
     mixture: Mixture
     head: Head
+    neurons: float = 1.0
+    """Share of an expert's neurons that are on."""
+    popular: Popularity = ALIKE
+    head_rows: float = 1.0
+    """Share of the head's rows that are multiplied."""
 
     @classmethod
-    def of(cls, model: Model) -> "SparseDecoder":
-        """Of a model whose layers are equal but for windows; `InputError` for another."""
+    def of(
+        cls,
+        model: Model,
+        *,
+        neurons: float = 1.0,
+        popular: Popularity = ALIKE,
+        head_rows: float = 1.0,
+    ) -> "SparseDecoder":
+        """Of a model whose layers are equal but for windows; `InputError` for another.
+
+        `neurons` is the share of an expert's neurons that are on, `head_rows` that of the head's
+        rows that are multiplied.
+        """
+        for name, share in (("neurons", neurons), ("head_rows", head_rows)):
+            if not 0 < share <= 1:
+                raise InputError(f"{model.name}: {name}: expected above 0 to 1, found {share}")
         found: dict[type[Any], list[Any]] = {Attention: [], Mixture: [], Head: []}
         for block, layers in model.network.placed:
             if type(block) in found:
@@ -72,7 +92,9 @@ class SparseDecoder:
                 f"{model.name}: expected attention and experts in each of {depth} layers, found"
                 f" them in {counts[Attention]} and {counts[Mixture]}"
             )
-        return cls(model.name, depth, *(found[kind][0] for kind in (Attention, Mixture, Head)))
+        attention, mixture, head = (found[kind][0] for kind in (Attention, Mixture, Head))
+        popular.whole(mixture.experts, mixture.picks)
+        return cls(model.name, depth, attention, mixture, head, neurons, popular, head_rows)
 
     @property
     def experts(self) -> int:
@@ -89,6 +111,11 @@ class SparseDecoder:
         """Weights of one expert."""
         held = (weight for weight in self.mixture.weights() if weight.part == "experts")
         return sum(weight.elements() // weight.copies for weight in held)
+
+    @property
+    def touched_parameters(self) -> float:
+        """Of which one token multiplies: the gate, and of the other two the rows that are on."""
+        return self.expert_parameters * (1 + 2 * self.neurons) / 3
 
     @property
     def attention_parameters(self) -> int:
@@ -133,11 +160,16 @@ def _smallthinker(name: str, sizes: tuple[int, int, int, int], experts: tuple[in
     )
 
 
+ON = 0.4
+"""Share of SmallThinker's neurons that are on: "over 60 % remain inactive" (its report, 5.3)."""
+HOT = Popularity(((0.2, 0.4),))
+"""20 to 30 % of its experts are needed by a token with a chance of 0.4 to 0.6, others of less than
+0.14 (its report, 5.2): the least of both, as more are above the six picks of 64 experts."""
 SMALLTHINKER_4B = SparseDecoder.of(
-    _smallthinker("smallthinker-4b-a0.6b", (32, 1536, 12, 2), (32, 4))
+    _smallthinker("smallthinker-4b-a0.6b", (32, 1536, 12, 2), (32, 4)), neurons=ON, popular=HOT
 )
 SMALLTHINKER_21B = SparseDecoder.of(
-    _smallthinker("smallthinker-21b-a3b", (52, 2560, 28, 4), (64, 6))
+    _smallthinker("smallthinker-21b-a3b", (52, 2560, 28, 4), (64, 6)), neurons=ON, popular=HOT
 )
 
 
@@ -174,15 +206,15 @@ def decode(
     low, high = interval(hardware)
     name = f"{hardware.kind}, experts {'ahead' if ahead else 'afterwards'}"
     layer = _layer(model, held, context, ahead, weight_bytes)
-    head = _products(model.head_parameters, weight_bytes)
+    head = _products(model.head_rows * model.head_parameters, weight_bytes)
     all_s = fold(_layer(model, 1.0, context, ahead, weight_bytes), speeds).time_s
     shortest = float(all_s / fold(layer, speeds).time_s)
     parts = (
         timed("layer", name, model.layers, layer, speeds, None, (low * shortest, high)),
         timed("head", name, 1, head, speeds, None, (low, high)),
     )
-    touched = model.dense_parameters
-    touched += model.layers * model.active * model.expert_parameters
+    touched = model.dense_parameters - (1 - model.head_rows) * model.head_parameters
+    touched += model.layers * model.active * model.touched_parameters
     least_bytes = touched * weight_bytes + model.layers * 2 * model.kv_elements * context
     dram = hardware.memory("dram").bandwidth_bytes_per_s
     told = Run(
@@ -190,8 +222,9 @@ def decode(
         floor=Floor(least_bytes, least_bytes / dram),
         assumptions=(
             "stack: no library in particular",
-            f"{held:.1%} of the experts in memory, each as likely as another to be needed",
-            "every weight of a chosen expert is read; a cache of 16-bit keys and values",
+            f"{held:.1%} of the experts in memory, the least recently used dropped first;"
+            f" {'some' if model.popular.classes else 'none'} more popular than others",
+            f"{model.neurons:.0%} of an expert's neurons on; a cache of 16-bit keys and values",
         ),
         warnings=(
             f"uncalibrated: {hardware.name} was not measured; shares are priors",
@@ -224,21 +257,24 @@ def _layer(
     )
     attention = Serial((_products(model.attention_parameters, weight_bytes), cache))
     size = model.expert_parameters * weight_bytes
-    k, miss = model.active, 1 - held
+    k, miss = model.active, model.popular.missed(model.experts, model.active, held)
+    one = _products(model.touched_parameters, weight_bytes)
     branches: list[Activity] = []
     for missing in range(k + 1):
-        chance = math.comb(k, missing) * miss**missing * held ** (k - missing)
+        chance = math.comb(k, missing) * miss**missing * (1 - miss) ** (k - missing)
         reads = Work(
             messages={STORAGE: (missing, missing * size)} if missing else {},
             written={"dram": missing * size},
         )
-        both = Overlap((attention, reads)) if ahead else Serial((attention, reads))
-        branches.append(Chance(chance, both))
-    experts = Repeat(k, _products(model.expert_parameters, weight_bytes))
-    return Serial((*branches, experts))
+        if ahead:
+            both: Activity = Overlap((Serial((attention, Repeat(k - 1, one))), reads))
+            branches.append(Chance(chance, Serial((both, one))))
+        else:
+            branches.append(Chance(chance, Serial((attention, reads, Repeat(k, one)))))
+    return Serial(tuple(branches))
 
 
-def _products(parameters: int, weight_bytes: float) -> Work:
+def _products(parameters: float, weight_bytes: float) -> Work:
     """One vector through so many weights: int8 arithmetic, weights from the DRAM."""
     return Work(
         operations={(VECTOR, "flop", "int8"): 2 * parameters},

@@ -6,6 +6,7 @@ import random
 import pytest
 
 import hwmodel as hw
+from hwmodel.experts.popularity import Popularity
 from hwmodel.hardware.catalogue import device
 from hwmodel.machines.cpu.rates import PRIORS, rates
 from hwmodel.quantity.errors import CapacityError, CoverageError, InputError
@@ -81,11 +82,40 @@ def test_a_drive_that_does_not_hold_the_model_is_refused() -> None:
     ("board", "slower"), [("i9-14900", 108.17 / 29.99), ("raspberry-pi-5", 28.77 / 0.75)]
 )
 def test_a_gigabyte_of_memory_slows_as_much_as_was_seen(board: str, slower: float) -> None:
-    """3.6 times with an NVMe drive, 38 times with a card of 0.09 GB/s: within 5 %."""
+    """3.6 times with an NVMe drive, 38 times with a card of 0.09 GB/s: within 10 %.
+
+    Beside attention and head its code then keeps 768 matrices, which are 256 experts.
+    """
+    expert = SMALLTHINKER_4B.expert_parameters
+    limit = (SMALLTHINKER_4B.dense_parameters + 256 * expert) * Q4_0_BYTES
     whole = decode(SMALLTHINKER_4B, device(board))
-    limited = decode(SMALLTHINKER_4B, device(board), memory_bytes=1e9)
+    limited = decode(SMALLTHINKER_4B, device(board), memory_bytes=limit)
     assert limited.bottleneck == "link"
-    assert limited.time_s / whole.time_s == pytest.approx(slower, rel=0.05)
+    assert limited.time_s / whole.time_s == pytest.approx(slower, rel=0.1)
+
+
+def test_what_is_off_is_not_read_but_from_storage_whole() -> None:
+    """Of three matrices of an expert the gate is read whole; of the head as many rows."""
+    whole, sparse = (SparseDecoder.of(hw.model(ONE), neurons=on) for on in (1.0, 0.25))
+    size = whole.expert_parameters * Q4_0_BYTES
+    spared = [decode(each, DESKTOP).dram_bytes_read for each in (whole, sparse)]
+    assert spared[0] - spared[1] == pytest.approx(6 * size / 2)
+    limit = whole.dense_parameters * Q4_0_BYTES
+    written = [decode(m, DESKTOP, memory_bytes=limit).dram_bytes_written for m in (whole, sparse)]
+    assert written[0] == written[1] == pytest.approx(6 * size)
+    few = SparseDecoder.of(hw.model(ONE), head_rows=0.5)
+    less = spared[0] - decode(few, DESKTOP).dram_bytes_read
+    assert less == pytest.approx(whole.head_parameters * Q4_0_BYTES / 2)
+    with pytest.raises(InputError, match=r"neurons: expected above 0 to 1, found 0"):
+        SparseDecoder.of(hw.model(ONE), neurons=0.0)
+
+
+def test_popular_experts_are_read_less_often() -> None:
+    hot = SparseDecoder.of(hw.model(ONE), popular=Popularity(((0.1, 0.9),)))
+    alike = SparseDecoder.of(hw.model(ONE))
+    limit = (alike.dense_parameters + 0.2 * 64 * alike.expert_parameters) * Q4_0_BYTES
+    served = [decode(each, PI, memory_bytes=limit).time_s for each in (hot, alike)]
+    assert served[0] < 0.3 * served[1]
 
 
 def test_reading_ahead_hides_reads_under_attention_and_never_costs() -> None:
@@ -107,9 +137,9 @@ def test_more_memory_and_a_faster_drive_are_never_slower() -> None:
 
 
 def test_the_expected_layer_is_the_mean_over_drawn_misses() -> None:
-    """One layer in which reads and attention take about as long; misses drawn expert by expert."""
+    """One layer whose reads take about as long as all before the last expert; misses are drawn."""
     model = SparseDecoder.of(hw.model(ONE))
-    board = DESKTOP.but(storage={"bandwidth": "30 GB/s", "latency": "1 us"})
+    board = DESKTOP.but(storage={"bandwidth": "18 GB/s", "latency": "1 us"})
     expert = model.expert_parameters * Q4_0_BYTES
     limit = model.dense_parameters * Q4_0_BYTES + 0.5 * model.experts * expert
     assert resident_share(model, limit, Q4_0_BYTES) == pytest.approx(0.5)
@@ -118,13 +148,15 @@ def test_the_expected_layer_is_the_mean_over_drawn_misses() -> None:
     stream = PRIORS["cpu"].values["dram"] * 89.6e9
     cache_s = 2 * model.kv_elements / stream
     attention_s = model.attention_parameters * Q4_0_BYTES / stream + launch_s + cache_s
-    experts_s = 6 * (expert / stream + launch_s)
+    expert_s = expert / stream + launch_s
     draw = random.Random(3)
 
     def layer_s() -> float:
         missing = sum(draw.random() < 0.5 for _ in range(6))
-        read_s = missing * (1e-6 + expert / 30e9)
-        return max(attention_s + missing * expert / stream, read_s, attention_s) + experts_s
+        read_s = missing * (1e-6 + expert / 18e9)
+        alone_s = attention_s + 5 * expert_s
+        dram_s = alone_s - 6 * launch_s + missing * expert / stream
+        return max(alone_s, dram_s, read_s) + expert_s
 
     mean_s = sum(layer_s() for _ in range(20_000)) / 20_000
     layer = found.parts[0]

@@ -61,3 +61,14 @@ def test_what_cannot_run_is_refused() -> None:
     bare = bare.model_copy(update={"memories": {"dram": bare.memory("dram")}})
     with pytest.raises(CoverageError, match="expected a cache beside its dram"):
         hw.predict(product, on=bare)
+
+
+def test_stages_of_rows_between_products_start_no_threads_of_their_own() -> None:
+    """Of a decoder's layer five stages are products; a lone softmax has to start, too."""
+    step = hw.predict(LLM.decode(batch=1, context=128), "rk3588")
+    started = {part.name: float(part.counts.slots.get("launch", 0)) for part in step.parts}
+    products = {"qkv", "attention", "attention output", "gate-up", "down", "head", "embedding"}
+    assert {name for name, count in started.items() if count} == products
+    assert set(started.values()) == {0, 1}
+    lone = hw.predict(hw.workloads.softmax(rows=1, cols=64), "rk3588")
+    assert lone.parts[0].counts.slots["launch"] == 1

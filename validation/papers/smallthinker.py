@@ -34,7 +34,7 @@ RATES: tuple[tuple[str, str, bool, float, str], ...] = (
     ("4B", "i9-14900", False, 108.17, ""),
     ("4B", "raspberry-pi-5", False, 28.77, ""),
     ("4B", "rk3588", False, 39.76, ""),
-    ("4B", "i9-14900", True, 29.99, DRIVE),
+    ("4B", "i9-14900", True, 29.99, ""),
     ("4B", "raspberry-pi-5", True, 0.75, ""),
     ("4B", "rk3588", True, 15.04, DRIVE),
     ("21B", "i9-14900", False, 30.19, ""),

@@ -4,13 +4,15 @@ Cycles are those of its published simulator (mit-han-lab/spatten, no top-k) and 
 savings are against all keys and values in 32 bits, the mean of 30 benchmarks, 22 of BERT and 8 of
 GPT-2. Of the latter two published traces say which rows and bits are fetched (the machine's kernels
 `gpt-2-small` and `gpt-2-medium` have the bits); of BERT the paper's mean factors are taken: of all
-benchmarks tokens are 1.9 times those kept, of GPT-2's 3.8 times, and heads 1.1 times.
+benchmarks tokens are 1.9 times those kept, of GPT-2's 3.8 times, and heads 1.1 times. All are means
+over layers, of which the first ones prune nothing.
 """
 
+from math import ceil
 from typing import Any
 
 from hwmodel.einsum.workloads.attention import attention
-from hwmodel.einsum.workloads.pruned import pruned_attention
+from hwmodel.einsum.workloads.pruned import HEADS_FROM, TOKENS_FROM, pruned_attention
 from hwmodel.hardware.hardware import Hardware
 from hwmodel.machines.driver import predict
 from hwmodel.validation.papers.claim import EXACT, Claim
@@ -97,7 +99,8 @@ def _saved(
         "queries": queries,
     }
     keys = 128 if queries is None else GENERATED
-    tokens, lanes = kept
+    tokens = _once_begun(kept[0], layers, TOKENS_FROM)
+    lanes = _once_begun(kept[1], layers, HEADS_FROM)
     dense = predict(pruned_attention(keys=keys, **sizes), chip)
     pruned = pruned_attention(
         keys=keys, token_keep=tokens, head_keep=lanes, start=min(1.0, 1.9 * tokens), **sizes
@@ -106,6 +109,12 @@ def _saved(
     rows = (float(each.dram_bytes_read) for each in (dense, fetched))
     whole, part = rows
     return WIDE / STORED * whole / part
+
+
+def _once_begun(share: float, layers: int, after: float) -> float:
+    """The mean of the layers that prune, of that of all: the first ones keep everything."""
+    first = ceil(after * layers)
+    return (share * layers - first) / (layers - first)
 
 
 PROGRAMS = (cycles, power, savings)

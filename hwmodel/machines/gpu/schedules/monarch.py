@@ -78,12 +78,17 @@ class MonarchProblem:
 
 @dataclass(frozen=True)
 class MonarchTile:
-    """Pairs of sequences in a block, its warps; columns and warps of the outermost products."""
+    """Pairs of sequences in a block, its warps; columns and warps of the outermost products.
+
+    `spilling` is 1 where numbers that registers do not hold are spilled, 0 where a kernel leaves
+    them in shared memory.
+    """
 
     pairs: Amount = 1
     warps: Amount = 4
     cols: Amount = 64
     outer_warps: Amount = 4
+    spilling: Amount = 1
 
 
 def radices(n: int) -> tuple[int, int, int]:
@@ -149,7 +154,7 @@ def activity(problem: MonarchProblem, tile: MonarchTile, limits: Limits) -> Acti
     plain = problem.outer == 1
     planes = problem.batch * problem.filters * problem.outer * inner * PLANES * element
     blocks = ceil_div(problem.batch, tile.pairs) * problem.filters * problem.outer
-    passed_over = SPILLS / 2 * spilled * blocks
+    passed_over = SPILLS / 2 * tile.spilling * spilled * blocks
     given, made = (problem.read_bytes, problem.written_bytes) if plain else (planes, planes)
     stream = Work(
         read={"dram": problem.filter_bytes + given + passed_over},

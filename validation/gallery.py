@@ -43,11 +43,19 @@ dt{color:var(--dim)}dd{margin:0;font-variant-numeric:tabular-nums;overflow-wrap:
 @media (max-width:42rem){th:nth-child(2),td:nth-child(2){display:none}
 td:last-child{min-width:12rem}}
 svg{display:block;width:100%;height:2.4rem;margin:.5rem 0}
-.theirs{fill:var(--theirs)}.ours{fill:var(--ours)}.band{fill:var(--band)}
+figure{margin:1rem 0 1.5rem}svg.spread{height:auto;max-width:56rem}
+.spread text{font-size:13px;text-anchor:middle;fill:var(--ink)}.spread text.at{fill:var(--dim)}
+.over{fill:var(--bad)}.theirs{fill:var(--theirs)}.ours{fill:var(--ours)}.band{fill:var(--band)}
 """
 MARKS = {"modelled": "good", "partly": "part", "not modelled": "bad"}
 BAR, GAP, WIDE = 14, 6, 400
-"""Of the picture, in its own units."""
+COLUMN, TALL = 130, 150
+"""Of the pictures, in their own units."""
+APART = (
+    *((1e-6, "the same"), (0.01, "within 1 %"), (0.05, "1 to 5 %"), (0.1, "5 to 10 %")),
+    *((0.2, "10 to 20 %"), (0.5, "20 to 50 %"), (float("inf"), "beyond")),
+)
+"""Relative errors up to which a claim is in a column, and what the column is called."""
 
 
 def page(claims: Sequence[Claim], systems: Sequence[System] = SYSTEMS) -> str:
@@ -74,9 +82,41 @@ def page(claims: Sequence[Claim], systems: Sequence[System] = SYSTEMS) -> str:
         " the published figure, ours, how far apart they may be and what that stands for, and which"
         " inputs move ours. Of two bars the grey one is published and the blue one ours; the"
         " shaded band is what holds.</p>"
-        f'<ul class="counts">{listed}</ul><div class="wide"><table><thead><tr><th>system</th>'
+        f'<ul class="counts">{listed}</ul>{spread(claims)}'
+        '<div class="wide"><table><thead><tr><th>system</th>'
         "<th>paper</th><th>modelled</th><th>claims</th><th>missed</th><th>by what, or why not</th>"
         f"</tr></thead><tbody>{rows}</tbody></table></div>{sections}</body></html>\n"
+    )
+
+
+def spread(claims: Sequence[Claim]) -> str:
+    """How many claims are how far apart, as columns of those that hold and of those missed."""
+    found = [[0, 0] for _ in APART]
+    for claim in claims:
+        apart = 0.0 if claim.published_as and claim.holds else abs(claim.error)
+        place = next(n for n, (most, _) in enumerate(APART) if apart <= most)
+        found[place][not claim.holds] += 1
+    tallest = max((sum(each) for each in found), default=0) or 1
+    columns: list[str] = []
+    for n, ((_, name), each) in enumerate(zip(APART, found, strict=True)):
+        x, bottom = n * COLUMN, TALL + 18
+        for count, kind in zip(each, ("ours", "over"), strict=True):
+            height = round(TALL * count / tallest, 1)
+            bottom -= height
+            columns.append(
+                f'<rect class="{kind}" x="{x + 8}" y="{bottom:.1f}" width="{COLUMN - 16}"'
+                f' height="{height}"/>'
+            )
+        told = f"{sum(each)}" + (f" ({each[1]} missed)" if each[1] else "")
+        middle = x + COLUMN / 2
+        columns.append(f'<text x="{middle}" y="{bottom - 5:.1f}">{told}</text>')
+        columns.append(f'<text class="at" x="{middle}" y="{TALL + 34}">{name}</text>')
+    return (
+        f'<figure><svg class="spread" viewBox="0 0 {COLUMN * len(APART)} {TALL + 42}" role="img"'
+        f' aria-label="claims by how far apart ours and the published figure are">'
+        f'{"".join(columns)}</svg><figcaption class="dim">Claims by how far ours is from the'
+        " published figure, or from the side that it claims; red ones are missed.</figcaption>"
+        "</figure>"
     )
 
 
@@ -158,21 +198,30 @@ def _move(move: Move) -> str:
 
 def bars(claim: Claim) -> str:
     """Published above ours, as bars on one scale, with the tolerance as a band."""
-    largest = max(abs(claim.published) * (1 + claim.tolerance), abs(claim.ours))
-    if not largest or not isfinite(largest):
+    largest = max(claim.published * (1 + claim.tolerance), claim.ours, 0.0)
+    least = min(claim.published, claim.ours, 0.0)
+    if largest == least or not isfinite(largest - least):
         return ""
 
     def along(value: float) -> float:
-        return round(min(max(value / largest, 0.0), 1.0) * WIDE, 2)
+        return round(min(max((value - least) / (largest - least), 0.0), 1.0) * WIDE, 2)
 
-    low = 0.0 if claim.published_as == "most" else along(claim.published * (1 - claim.tolerance))
+    def bar(kind: str, value: float, y: float) -> str:
+        x = min(along(0.0), along(value))
+        width = abs(round(along(value) - along(0.0), 2))
+        return f'<rect class="{kind}" x="{x:g}" y="{y}" width="{width}" height="{BAR}"/>'
+
+    low = (
+        along(0.0)
+        if claim.published_as == "most"
+        else along(claim.published * (1 - claim.tolerance))
+    )
     high = WIDE if claim.published_as == "least" else along(claim.published * (1 + claim.tolerance))
     label = f"published {number(claim.published)}, ours {number(claim.ours)}"
-    theirs, ours = along(claim.published), along(claim.ours)
     drawn = (
         f'<rect class="band" x="{low}" y="0" width="{max(high - low, 1.5):.2f}" height="40"/>',
-        f'<rect class="theirs" x="0" y="3" width="{theirs}" height="{BAR}"/>',
-        f'<rect class="ours" x="0" y="{3 + BAR + GAP}" width="{ours}" height="{BAR}"/>',
+        bar("theirs", claim.published, 3),
+        bar("ours", claim.ours, 3 + BAR + GAP),
     )
     return (
         f'<svg viewBox="0 0 {WIDE} 40" preserveAspectRatio="none" role="img"'

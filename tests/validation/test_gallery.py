@@ -4,13 +4,14 @@ import re
 
 import pytest
 
-from hwmodel.validation.gallery import bars, number, page
+from hwmodel.validation.gallery import bars, number, page, spread
 from hwmodel.validation.papers.claim import Claim, Move
 from hwmodel.validation.papers.coverage import System
 
 MOVES = (Move("tokens", "2 to 4", 1.0), Move("h200: clock", "twice", -0.25))
 GOOD = Claim("A", "seconds", 2.0, 2.1, 0.1, "table 1", within="a clock", moves=MOVES, tried=3)
 BAD = Claim("A", "bytes <sent>", 4e9, 1e9, 0.0, "abstract", "least", cause="keys & values stay")
+BELOW = Claim("A", "slower", 0.8, -0.2, 0.0, "table 2")
 SYSTEMS = (
     System("A", "arXiv 1", "modelled", "by its cascade"),
     System("B", "arXiv 2", "not modelled", "has no workload"),
@@ -49,6 +50,16 @@ def test_bars_are_on_one_scale_with_the_tolerance_as_a_band() -> None:
     least = re.findall(r'class="band" x="([\d.]+)" y="0" width="([\d.]+)"', bars(BAD))
     assert least == [("400.0", "1.50")]
     assert bars(Claim("A", "slices", 0, 0, 0.0, "table 1")) == ""
+    below = re.findall(r'"(\w+)" x="([\d.]+)" y="\d+" width="([\d.]+)" height="14"', bars(BELOW))
+    assert below == [("theirs", "80", "320.0"), ("ours", "0", "80.0")]
+
+
+def test_columns_hold_claims_by_how_far_apart_figures_are() -> None:
+    """One is 5 % off, one short of what is claimed at the least, one above such a figure."""
+    above = Claim("A", "rate", 2, 9, 0.0, "abstract", "least")
+    told = re.findall(r"<text[^>]*>([^<]*)</text>", spread((GOOD, BAD, above)))
+    assert told[::2] == ["1", "0", "0", "1", "0", "0", "1 (1 missed)"]
+    assert told[1::2][:2] == ["the same", "within 1 %"]
 
 
 @pytest.mark.parametrize(("value", "said"), [

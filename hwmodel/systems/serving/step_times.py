@@ -28,6 +28,7 @@ from hwmodel.machines.gpu.engines.settled import SHARPNESS, Limit, limit_of
 from hwmodel.machines.gpu.engines.shipped import engine as engine_of
 from hwmodel.machines.gpu.engines.step import memory, staged
 from hwmodel.quantity.errors import CapacityError, InputError
+from hwmodel.spine.execution import forward
 from hwmodel.systems.serving.batch import Batch
 from hwmodel.systems.serving.step_tables import (
     NONE,
@@ -223,7 +224,7 @@ def step_times(
     """
     on, network = machine_of(machine), topology_of(topology)
     limits = largest or Largest()
-    runs = _configured(engine, limits, kv_memory_fraction, captured)
+    runs = _configured(engine, on, parallel, limits, kv_memory_fraction, captured)
     ask = Ask(model, on, runs, parallel, network, routing, draft)
     ratio = RATIO
     while True:
@@ -263,12 +264,21 @@ def unscheduled(steps: EngineSteps) -> EngineSteps:
 
 
 def _configured(
-    engine: str | Engine, largest: Largest, share: float | None, captured: int | None
+    engine: str | Engine,
+    on: Hardware,
+    parallel: Mapping[str, Any] | None,
+    largest: Largest,
+    share: float | None,
+    captured: int | None,
 ) -> Engine:
     """The engine as it is started for steps no larger than these."""
     runs = engine_of(engine)
     if runs is None:
         raise InputError("step_times: engine: expected one that runs whole models, such as 'vllm'")
+    ways = forward(parallel)
+    if "tp" not in ways.model_fields_set:  # as `predict` has it
+        ways = ways.but(tp=max(1, on.devices // ways.devices))
+    runs = runs.on(on.memory("dram").capacity_bytes, ways)
     held = replace(
         runs.memory,
         most_tokens=largest.tokens,

@@ -29,6 +29,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from hwmodel.einsum.cascade import Stage
+from hwmodel.einsum.division import Division
 from hwmodel.hardware.calibration import Calibration, Family
 from hwmodel.machines.gpu.libraries.library import Library
 from hwmodel.quantity.arithmetic import most
@@ -161,7 +162,7 @@ class Graphs:
         end = min(2 * sequences, self.most or self.largest) if asked is None else asked
         further = range(self.largest + self.apart, end + 1, self.apart) if self.apart else ()
         sizes = tuple(n for n in (*self.captured, *further) if n <= end)
-        return replace(self, captured=sizes or self.captured[:1])
+        return replace(self, captured=sizes or self.captured[:1], apart=0)
 
     def padded(self, tokens: Amount) -> Amount:
         """Tokens that a step of so many runs with."""
@@ -228,6 +229,7 @@ class Engine(Shown):
         dispatch: how rows go to experts of devices that attend apart, where nothing is said.
         brings: whether DeepGEMM multiplies experts in fp8 by blocks whose rows DeepEP brings.
         eighths: architecture -> formats of experts' weights whose rows it narrows to fp8 there.
+        started: what of it a device's bytes and a model's division set, where nothing is said.
         core_share: of what its host does to schedule a step, sequences apart, what is left where
             its core has a process of its own; 1 where it was measured so.
     """
@@ -250,6 +252,7 @@ class Engine(Shown):
     dispatch: str | None = None
     brings: bool = False
     core_share: float = 1.0
+    started: Callable[[float, Division], Mapping[str, Any]] | None = None
     plain: tuple[str, ...] = ()
     aside: tuple[Aside, ...] = ()
     together: tuple[str, ...] = ()
@@ -279,7 +282,22 @@ class Engine(Shown):
         for name in changes:
             if name not in known:
                 raise UnknownNameError(f"field of engine {self.name}", name, known)
+        if {"graphs", "memory"} & changes.keys():  # which it is told then
+            changes = {"started": None, **changes}
         return replace(self, **changes)
+
+    def on(self, memory_bytes: Amount, ways: Division) -> "Engine":
+        """The engine as it starts on a device of so many bytes, for a model that is divided so."""
+        if self.started is None:
+            return self
+        return self.but(**self.started(float(np.min(memory_bytes)), ways))
+
+    def reaching(self, sequences: Amount) -> "Engine":
+        """The engine as one that is started for so many would capture graphs, if they are more."""
+        asked = int(np.max(sequences))
+        if not self.graphs.apart or asked <= self.memory.most_sequences:
+            return self
+        return self.but(graphs=self.graphs.of(asked))
 
     def stages(self, stages: Sequence[Stage]) -> tuple[Stage, ...]:
         """What it runs for a model's stages."""

@@ -6,6 +6,7 @@ from typing import Any, cast
 import pytest
 
 import hwmodel as hw
+from hwmodel.machines.gpu.engines.engine import Graphs
 from hwmodel.machines.gpu.engines.sglang import ENGINE
 from hwmodel.machines.gpu.engines.step import memory as memory_of
 from hwmodel.machines.gpu.engines.step import step_of
@@ -42,3 +43,18 @@ def test_a_stream_never_decodes_beside_a_prompt() -> None:
     own, mixed = (cast(Any, hw.predict(each, "h200", engine="sglang")) for each in streams)
     assert (own.scheduler, mixed.scheduler) == ("sglang", "vllm")
     assert own.tpot_s != mixed.tpot_s
+
+
+@pytest.mark.parametrize(
+    ("on", "tp", "largest", "chunk"),
+    [("h200", 2, 256, 8192), ("h200", 4, 512, 8192), ("l40s", 1, 32, 4096), ("b200", 1, 512, 16384)],
+)
+def test_graphs_and_chunks_follow_the_devices_memory_and_tp(
+    on: str, tp: int, largest: int, chunk: int
+) -> None:
+    machine = hw.device(on) * tp
+    step = step_of(MODEL.decode(1, 1024, parallel={"tp": tp}), machine, ENGINE)
+    assert step.engine.graphs.largest == largest
+    assert step.engine.memory.most_tokens == chunk
+    told = step_of(MODEL.decode(1, 1024), machine, ENGINE.but(graphs=Graphs((1, 2))))
+    assert told.engine.graphs.largest == 2

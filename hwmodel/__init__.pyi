@@ -231,6 +231,7 @@ def deploy(
     rent: str = "on-demand",
     price: Mapping[str, float] | str | None = None,
     draft: Drafts | Mapping[str, Any] | str | None = None,
+    engine: str | Engine = "vllm",
     simulate: int = 2000,
     out: str | None = None,
     workers: int = 1,
@@ -244,9 +245,10 @@ def deploy(
     ttft for a percentile (95) and tpot as a mean. `on` are devices of which a pool has one kind,
     `max_devices` of them in all. `minimise` is price (dollars an hour), energy (watts) or devices.
     `rent` is on-demand or reserved, as the catalogue has it; `price` are dollars an hour of your
-    own, by device. With a `draft` engines that verify what it drafts are searched beside those that
-    do not. Divisions, formats, token budgets, batch limits and prompts read apart or not
-    are searched (`hwmodel.mappers.deployments`); engines are judged where they settle, by the
+    own, by device. `engine` is what serves: vllm (default), sglang or trtllm. With a `draft` (of
+    vllm) engines that verify what it drafts are searched beside those that do not. Divisions,
+    formats, token budgets, batch limits and prompts read apart or not are searched
+    (`hwmodel.mappers.deployments`); engines are judged where they settle, by the
     steady state of `predict`'s steps, and the best of them by a stream of `simulate` requests that
     is run step by step. Raises `CapacityError` where nothing keeps the promise.
     """

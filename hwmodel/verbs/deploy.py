@@ -11,16 +11,20 @@ from hwmodel.einsum.workloads.model import model as model_of
 from hwmodel.einsum.workloads.phases import drafted
 from hwmodel.hardware.hardware import Hardware
 from hwmodel.machines import driver
+from hwmodel.machines.gpu.engines.engine import Engine
+from hwmodel.machines.gpu.engines.shipped import engine as engine_of
+from hwmodel.machines.gpu.engines.shipped import engines
 from hwmodel.mappers.deployments.bounds import Bounds
 from hwmodel.mappers.deployments.kinds import Kind, kinds
 from hwmodel.mappers.deployments.search import BUDGETS, Sought, found
 from hwmodel.mappers.deployments.simulated import MOST, Streams
 from hwmodel.mappers.deployments.tables import Tables
 from hwmodel.mappers.deployments.traffic import Promise, Traffic
-from hwmodel.quantity.errors import InputError, UnknownNameError
+from hwmodel.quantity.errors import CoverageError, InputError, UnknownNameError
 from hwmodel.quantity.printable import shown
 from hwmodel.quantity.reading import pairs
 from hwmodel.quantity.units import counted
+from hwmodel.systems.serving.scheduler import Scheduler, scheduler_of
 from hwmodel.verbs.ask import AS_IS, Question, Word, in_python
 from hwmodel.verbs.deployed import Deployed, Money
 from hwmodel.verbs.sweep import executor_of
@@ -40,9 +44,10 @@ class Deploy(Question):
     ttft for a percentile (95) and tpot as a mean. `on` are devices of which a pool has one kind,
     `max_devices` of them in all. `minimise` is price (dollars an hour), energy (watts) or devices.
     `rent` is on-demand or reserved, as the catalogue has it; `price` are dollars an hour of your
-    own, by device. With a `draft` engines that verify what it drafts are searched beside those that
-    do not. Divisions, formats, token budgets, batch limits and prompts read apart or not
-    are searched (`hwmodel.mappers.deployments`); engines are judged where they settle, by the
+    own, by device. `engine` is what serves: vllm (default), sglang or trtllm. With a `draft` (of
+    vllm) engines that verify what it drafts are searched beside those that do not. Divisions,
+    formats, token budgets, batch limits and prompts read apart or not are searched
+    (`hwmodel.mappers.deployments`); engines are judged where they settle, by the
     steady state of `predict`'s steps, and the best of them by a stream of `simulate` requests that
     is run step by step. Raises `CapacityError` where nothing keeps the promise.
     """
@@ -84,6 +89,9 @@ class Deploy(Question):
         AS_IS,
         Word("What may draft tokens: model=llama-3.2-1b,tokens=4,acceptance=0.7.", str),
     ] = None
+    engine: Annotated[
+        str | Engine, AS_IS, Word("What serves: vllm, sglang or trtllm.", str, complete="engines")
+    ] = "vllm"
     simulate: Annotated[int, Word("Requests of each simulated stream; 0: none are.")] = 2000
     out: Annotated[str | None, Word("A folder: a search that was killed goes on from it.")] = None
     workers: Annotated[int, Word("Processes.")] = 1
@@ -117,23 +125,29 @@ def deployed(asked: Deploy) -> Deployed:
         raise UnknownNameError("objective", asked.minimise, OBJECTIVES)
     most = counted(asked.max_devices, where="deploy: max_devices", most=1024)
     served, machines = model_of(asked.config), machines_of(asked.on)
+    runs, rules = serving(asked.engine)
     rents = rents_of(machines, asked.rent, asked.price, asked.minimise)
     priced, least = prices(asked.minimise, rents)
     draft = drafted(served.name, "deploy", served.network, asked.draft)
-    every = list(kinds(served, machines, most, draft=draft))
+    if draft is not None and runs.name != "vllm":
+        told = f"expected none with engine {runs.name}, whose verification is not known"
+        raise CoverageError(f"deploy: draft: {told}; leave it out, or ask vllm")
+    apart = runs.name == "trtllm"
+    every = list(kinds(served, machines, most, draft=draft, whole_ranks=apart))
     long = counted(asked.simulate, where="deploy: simulate", least=0, most=MOST)
-    streams = Streams(traffic, promise.percentile, long)
+    streams = Streams(traffic, promise.percentile, long, runs)
     many = counted(asked.workers, where="deploy: workers", most=1024)
     with executor_of(many, asked.dask) as own:
         executor = asked.client or own
         tables = Tables(
-            traffic, BUDGETS,
-            known=_known(asked.out, served, machines, traffic, every),
+            traffic, BUDGETS, runs,
+            known=_known(asked.out, served, machines, traffic, every, runs),
+            mixes=rules.mixed,
             submit=None if executor is None else executor.submit,
         )  # fmt: skip
         problem = Sought(
             every, traffic, promise, most, priced, least, tables.predicted,
-            Bounds(traffic, max(BUDGETS)),
+            Bounds(traffic, max(BUDGETS), runs),
             seen=streams.of if long else None,
             ahead=None if executor is None else tables.ahead,
             soon=SOON,
@@ -142,9 +156,10 @@ def deployed(asked: Deploy) -> Deployed:
     best = answer.best[0]
     money = None
     if all(pool.kind.machine.name in rents for pool in best.pools):
-        money = Money.of(best, traffic, rents, cached_part(best.pools[0].kind, traffic))
+        money = Money.of(best, traffic, rents, cached_part(best.pools[0].kind, traffic, runs))
     return Deployed(
         name=served.name,
+        engine=runs,
         traffic=traffic,
         promise=promise,
         objective=asked.minimise,
@@ -163,6 +178,7 @@ def _known(
     machines: Sequence[Hardware],
     traffic: Traffic,
     every: Sequence[Kind],
+    runs: Engine,
 ) -> MutableMapping[str, dict[str, Any]]:
     """What a search of the same engines and traffic left in a folder, and goes on with."""
     if out is None:
@@ -171,13 +187,14 @@ def _known(
 
     drafts = tuple(dict.fromkeys(kind.draft for kind in every))
     question = digest_of_values(
-        *(served.name, dict(served.asked), served.config, machines, traffic, str(drafts))
+        *(served.name, dict(served.asked), served.config, machines, traffic, str(drafts)),
+        *((runs.name, runs.version) if runs.name != "vllm" else ()),
     )
     known = Ledger(Path(out), question)
     if known.first is not None:
         words, _, step = known.first.rpartition(": ")
         kind = next(kind for kind in every if kind.words == words)
-        if Tables(traffic, BUDGETS).worked_out(kind, step) != known[known.first]:
+        if Tables(traffic, BUDGETS, runs).worked_out(kind, step) != known[known.first]:
             raise InputError(
                 f"deploy: {out}: expected what this version works out, found other steps of"
                 f" {words}; choose another folder"
@@ -257,7 +274,18 @@ def sources_of(machines: Sequence[Hardware], rent: str, price: Any) -> dict[str,
     return {m.name: "yours" if m.name in own else m.sources.get(field, "unknown") for m in machines}
 
 
-def cached_part(kind: Kind, traffic: Traffic) -> float | None:
+def serving(named: str | Engine) -> tuple[Engine, Scheduler]:
+    """An engine that serves, and how it chooses what a step computes."""
+    found = engine_of(named)
+    if found is None:
+        known = ", ".join(engines())
+        raise InputError(
+            f"deploy: engine: expected one that serves ({known}), found {shown(named)}"
+        )
+    return found, scheduler_of(found)
+
+
+def cached_part(kind: Kind, traffic: Traffic, runs: Engine) -> float | None:
     """Seconds that a cached token of a prompt costs, over those of one that is read.
 
     Of a prompt by itself, whose first half is cached or not.
@@ -269,7 +297,7 @@ def cached_part(kind: Kind, traffic: Traffic) -> float | None:
 
     def seconds(prompt: int, cached: int | None) -> float:
         work = kind.model.prefill(batch=1, prompt=prompt, cached=cached, draft=kind.draft)
-        return float(driver.predict(work, machine, parallel=ways, engine="vllm").sustained_time_s)
+        return float(driver.predict(work, machine, parallel=ways, engine=runs).sustained_time_s)
 
     rest = seconds(traffic.input - half, None)
     whole, later = seconds(traffic.input, None), seconds(traffic.input, half)

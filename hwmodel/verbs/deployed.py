@@ -1,25 +1,20 @@
 """The answer of `deploy`: the best, the front, the proof, dollars, and how to start it."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from hwmodel.einsum.workloads.drafts import OWN, Drafts
-from hwmodel.einsum.workloads.model import model
+from hwmodel.machines.gpu.engines.engine import Engine
 from hwmodel.machines.gpu.engines.step import elsewhere
-from hwmodel.machines.gpu.engines.vllm import ENGINE as VLLM
 from hwmodel.mappers.deployments.bounds import REASONS
-from hwmodel.mappers.deployments.pools import Deployment, Pool
+from hwmodel.mappers.deployments.pools import Deployment
 from hwmodel.mappers.deployments.search import Found
 from hwmodel.mappers.deployments.traffic import Promise, Traffic
 from hwmodel.quantity.units import show
 from hwmodel.show.html import Notebook
 from hwmodel.show.json import plain
 from hwmodel.text.grid import grid
-
-TRANSFER = {"kv_connector": "NixlConnector", "kv_role": "kv_both"}
-"""How caches go from engines that read prompts to those that make tokens (vLLM's documentation)."""
+from hwmodel.verbs.started import command
 
 
 @dataclass(frozen=True)
@@ -66,6 +61,7 @@ class Deployed(Notebook):
     """
 
     name: str
+    engine: Engine
     traffic: Traffic
     promise: Promise
     objective: str
@@ -95,7 +91,7 @@ class Deployed(Notebook):
     @property
     def flags(self) -> tuple[str, ...]:
         """A command for each kind of engine."""
-        return tuple(command(self.name, pool) for pool in self.best.pools)
+        return tuple(command(self.engine, self.name, pool) for pool in self.best.pools)
 
     @property
     def warnings(self) -> tuple[str, ...]:
@@ -117,7 +113,8 @@ class Deployed(Notebook):
             )
         machines = {pool.kind.machine.name: pool.kind.machine for pool in self.best.pools}
         for machine in machines.values():
-            told += elsewhere(VLLM, machine)
+            told += elsewhere(self.engine, machine)
+            told += self.engine.unmeasured(machine.calibration)
         return (*told, *self.found.tally.refused[:3])
 
     def per_dollar(self, each: Deployment) -> float | None:
@@ -167,6 +164,7 @@ class Deployed(Notebook):
         return plain(
             {
                 "name": self.name,
+                "engine": self.engine.name,
                 "objective": self.objective,
                 **self.row(self.best),
                 "runner_up_margin": self.margin,
@@ -264,6 +262,7 @@ class Deployed(Notebook):
             f" than what was found\nsimulated {seen}\n"
             f"floor     {self.found.least:,.2f} {self.unit}: the best is within"
             f" {self.gap:.0%} of what any could be\n"
+            f"engine    {self.engine.title} {self.engine.version}\n"
             f"search    {show(self.solve_time_s, 's')}"
         )
 
@@ -278,36 +277,9 @@ def vars_of(promise: Promise) -> list[tuple[str, Any]]:
     return [(name, getattr(promise, name)) for name in ("ttft_s", "tpot_s", "percentile")]
 
 
-def name_of(draft: Drafts) -> str:
-    """The model that drafts, as people call it."""
-    return OWN if draft.model == OWN else str(model(draft.model).name)
-
-
 def words(each: Deployment) -> str:
     """`2 x (h200 tp=4, fp8 weights, fp8 cache)`, and what the other pool is."""
     roles = {"both": "", "prefill": " reading prompts", "decode": " making tokens"}
     return " + ".join(
         f"{pool.replicas} x ({pool.kind.words}){roles[pool.role]}" for pool in each.pools
     )
-
-
-def command(name: str, pool: Pool) -> str:
-    """`vllm serve` with the flags of a pool's engines."""
-    kind, ways = pool.kind, pool.kind.ways
-    flags = [f"vllm serve {name} --tensor-parallel-size {ways.tp}"]
-    flags += [f"--pipeline-parallel-size {ways.pp}"] if ways.pp > 1 else []
-    flags += [f"--data-parallel-size {ways.dp}"] if ways.dp > 1 else []
-    flags += ["--enable-expert-parallel"] if ways.ep > 1 else []
-    flags += ["--quantization fp8"] if kind.weights == "fp8" and kind.quantised else []
-    flags += ["--kv-cache-dtype fp8"] if kind.cache == "fp8" else []
-    flags.append(f"--max-num-batched-tokens {pool.limits.tokens}")
-    flags.append(f"--max-num-seqs {pool.limits.sequences}")
-    if kind.draft is not None:
-        drafts: dict[str, Any] = {"num_speculative_tokens": kind.queries - 1}
-        methods = {None: "ngram", OWN: OWN}
-        told = kind.draft.model in methods
-        drafts |= {"method": methods[kind.draft.model]} if told else {"model": name_of(kind.draft)}
-        flags.append(f"--speculative-config '{json.dumps(drafts, separators=(',', ':'))}'")
-    if pool.role != "both":
-        flags.append(f"--kv-transfer-config '{json.dumps(TRANSFER, separators=(',', ':'))}'")
-    return f"{' '.join(flags)}  # {pool.replicas} x, {kind.devices} {kind.machine.name} each"

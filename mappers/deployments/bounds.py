@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hwmodel.einsum.workloads.phases import decoding, prefilling
+from hwmodel.machines.gpu.engines.engine import Engine
 from hwmodel.machines.gpu.engines.shipped import engine as engine_of
 from hwmodel.mappers.deployments.kinds import Kind
 from hwmodel.mappers.deployments.tables import DECODES
@@ -71,7 +72,7 @@ class Bounds:
 
     traffic: Traffic
     most: int
-    engine: str = "vllm"
+    engine: str | Engine = "vllm"
     known: dict[tuple[int, int], tuple[Floors, Floors]] = field(
         default_factory=dict[tuple[int, int], tuple[Floors, Floors]]
     )

@@ -1,11 +1,11 @@
 """Engines that may serve a model: a device, how it is divided over some of them, and formats.
 
-Divisions are those of `hwmodel.mappers.parallelism.space` that vLLM runs:
+Divisions are those of `hwmodel.mappers.parallelism.space` that an engine runs:
 
     tp   within a box (the devices that a link joins)
     pp   up to `STAGES` stages
     dp   ranks that attend apart, of mixtures alone and with the experts over all of them; replicas
-         of a whole model are engines of their own
+         of a whole model are engines of their own; TensorRT-LLM's ranks are single devices
     ep   the experts over all devices of a stage, or none
 
 Formats are the checkpoint's own, and fp8 of what it stores wider; a cache in bf16, or fp8.
@@ -76,8 +76,12 @@ def kinds(
     devices: int,
     formats: Sequence[str] | None = None,
     draft: Drafts | None = None,
+    whole_ranks: bool = False,
 ) -> Iterator[Kind]:
-    """Every engine on up to so many devices, the smallest first; with a `draft` and without."""
+    """Every engine on up to so many devices, the smallest first; with a `draft` and without.
+
+    `whole_ranks`: whether a rank that attends apart is one device.
+    """
     found, own = tuple(_formats(served, formats)), _stored(served)
     for machine in machines:
         box = machine.link.max_devices if machine.link is not None else 1
@@ -85,7 +89,7 @@ def kinds(
             step = decoding("deploy", MANY, 2, "uniform", None)
             space = Space(served.network, step, count, plain=True)
             for ways in space:
-                if _runs(ways, int(box), served):
+                if _runs(ways, int(box)) and (ways.dp == 1 or ways.tp == 1 or not whole_ranks):
                     for each, weights, cache in found:
                         kind = Kind(machine, ways, each, weights, cache, weights != own)
                         yield kind
@@ -93,8 +97,8 @@ def kinds(
                             yield replace(kind, draft=draft)
 
 
-def _runs(ways: Division, box: int, served: Model) -> bool:
-    """Whether vLLM runs this division."""
+def _runs(ways: Division, box: int) -> bool:
+    """Whether engines run this division."""
     width = ways.tp * ways.dp
     whole = ways.ep in (1, width) and (ways.ep == 1 or ways.expert_tp == 1)
     ranked = ways.dp == 1 or (ways.ep == width and ways.dp & (ways.dp - 1) == 0)

@@ -16,6 +16,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
+from hwmodel.machines.gpu.engines.engine import Engine
 from hwmodel.machines.gpu.engines.shipped import engine as engine_of
 from hwmodel.mappers.deployments.kinds import Kind
 from hwmodel.mappers.deployments.pools import REMOTE_BYTES_PER_S, Deployment, Pool, Seen, kv_bytes
@@ -28,7 +29,7 @@ from hwmodel.systems.serving.drafts import drafting, stepped
 from hwmodel.systems.serving.lanes import laned
 from hwmodel.systems.serving.pools import Shipment, disaggregated
 from hwmodel.systems.serving.requests import Request
-from hwmodel.systems.serving.scheduler import Scheduler, scheduler
+from hwmodel.systems.serving.scheduler import Scheduler, scheduler_of
 from hwmodel.systems.serving.step_tables import Largest
 from hwmodel.systems.serving.step_times import EngineSteps, step_times
 
@@ -45,7 +46,7 @@ class Streams:
     traffic: Traffic
     percentile: int
     requests: int
-    engine: str = "vllm"
+    engine: str | Engine = "vllm"
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -101,7 +102,7 @@ class Streams:
     ) -> tuple[StepTimes, Scheduler, int]:
         """Steps, rules and number of a pool's engines, or of the lanes of each."""
         kind, limits, ways = pool.kind, pool.limits, pool.kind.ways
-        rules = scheduler(self.engine).but(
+        rules = scheduler_of(self.engine).but(
             max_batch_tokens=limits.tokens, max_batch=limits.sequences, queries=kind.queries
         )
         number = round(pool.replicas * share)
@@ -122,7 +123,6 @@ class Streams:
         return step_times(
             kind.model, kind.machine,
             engine=runs, parallel=kind.ways.given, largest=largest, tolerance=0, draft=kind.draft,
-            captured=min(2 * limits.sequences, runs.graphs.largest),  # as bounds have them
         )  # fmt: skip
 
 

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hwmodel.machines.driver import answered
+from hwmodel.machines.gpu.engines.engine import Engine
 from hwmodel.machines.kept import Kept
 from hwmodel.mappers.deployments.kinds import Kind
 from hwmodel.mappers.deployments.steady import Table
@@ -71,10 +72,12 @@ class Tables:
 
     traffic: Traffic
     budgets: Sequence[int]
-    engine: str = "vllm"
+    engine: str | Engine = "vllm"
     known: MutableMapping[str, dict[str, Any]] = field(default_factory=dict[str, dict[str, Any]])
     submit: Callable[..., Any] | None = None
     runs: dict[int, dict[Hashable, Any]] = field(default_factory=dict[int, dict[Hashable, Any]])
+    mixes: bool = True
+    """Whether a step reads prompts beside what decodes; else one of each sort stands for it."""
 
     def ahead(self, soon: Sequence[Kind], role: Role) -> None:
         """Ask for the steps of several kinds at once, where there is somewhere to ask."""
@@ -82,7 +85,7 @@ class Tables:
             return
         plain, asked = replace(self, known={}, submit=None, runs={}), dict[str, Any]()
         for kind in soon:
-            for step in STEPS[role]:
+            for step in STEPS[role] if self.mixes else STEPS[role][:2]:
                 key = f"{kind.words}: {step}"
                 if key not in self.known:
                     asked[key] = self.submit(_steps, plain, kind, step)
@@ -98,7 +101,7 @@ class Tables:
         columns = self.counts(chunk) if role != "decode" else np.array([0.0, 1.0])
         alone = self._alone(kind) if role != "prefill" else None
         first = self._first(kind, chunk) if role != "decode" else None
-        mixed = self._mixed(kind, chunk) if role == "both" else None
+        mixed = self._mixed(kind, chunk) if role == "both" and self.mixes else None
         told = alone or first
         assert told is not None
 
@@ -108,6 +111,8 @@ class Tables:
             top = np.full(len(columns) - 1, left[0]) if first is None else of(first)
             if mixed is not None:
                 inner = of(mixed).reshape(len(decodes), len(top))
+            elif role == "both":
+                inner = left[:, None] + top
             else:
                 inner = np.tile(left[:, None] if first is None else top, (1, 1))
                 inner = np.broadcast_to(inner, (len(decodes), len(top)))

@@ -46,6 +46,34 @@ def test_the_flags_are_those_of_the_best(answer: Any) -> None:
     assert ("--kv-cache-dtype fp8" in line) == (pool.kind.cache == "fp8")
 
 
+@pytest.mark.parametrize(
+    ("engine", "begins"),
+    [("sglang", "python -m sglang.launch_server --model-path"), ("trtllm", "trtllm-serve")],
+)
+def test_other_engines_are_searched_and_started_as_they_are(engine: str, begins: str) -> None:
+    small = {**ASKED, "on": "h100", "max_devices": 1, "simulate": 0}
+    found = hw.deploy("llama-3.1-8b", **small, engine=engine)
+    assert found.flags[0].startswith(begins)
+    assert found.record()["engine"] == engine
+    step = hw.model("llama-3.1-8b").decode(1, 4100)
+    told = hw.predict(step, "h100", engine=engine).warnings
+    assert [text for text in told if text in found.warnings and "host" in text]
+
+
+def test_an_engine_that_serves_no_streams_is_refused() -> None:
+    with pytest.raises(InputError, match=r"expected one that serves .*, found 'torch'"):
+        hw.deploy("llama-3.1-8b", **ASKED, engine="torch")
+    with pytest.raises(UnknownNameError, match="did you mean 'sglang'"):
+        hw.deploy("llama-3.1-8b", **ASKED, engine="sglan")
+    with pytest.raises(InputError, match="draft: expected none with engine sglang"):
+        hw.deploy(
+            "llama-3.1-8b",
+            **ASKED,
+            engine="sglang",
+            draft="model=llama-3.2-1b,tokens=2,acceptance=0.7",
+        )
+
+
 def test_every_candidate_is_settled(answer: Any) -> None:
     tally = answer.found.tally
     assert sum(tally.by_bound.values()) + tally.dearer + tally.evaluated == tally.all

@@ -47,7 +47,12 @@ def test_a_stream_never_decodes_beside_a_prompt() -> None:
 
 @pytest.mark.parametrize(
     ("on", "tp", "largest", "chunk"),
-    [("h200", 2, 256, 8192), ("h200", 4, 512, 8192), ("l40s", 1, 32, 4096), ("b200", 1, 512, 16384)],
+    [
+        ("h200", 2, 256, 8192),
+        ("h200", 4, 512, 8192),
+        ("l40s", 1, 32, 4096),
+        ("b200", 1, 512, 16384),
+    ],
 )
 def test_graphs_and_chunks_follow_the_devices_memory_and_tp(
     on: str, tp: int, largest: int, chunk: int

@@ -34,7 +34,7 @@ from hwmodel.machines.gpu.schedules.convolution import (
 from hwmodel.machines.gpu.schedules.cudnn_dense import DenseTile
 from hwmodel.machines.gpu.schedules.gemm import divides
 from hwmodel.machines.gpu.schedules.library_tile import LibraryTile
-from hwmodel.quantity.arithmetic import ceil_div, where
+from hwmodel.quantity.arithmetic import ceil_div, least, where
 from hwmodel.quantity.dtypes import element_bytes
 from hwmodel.quantity.units import Amount
 from hwmodel.spine.activity import Activity, Serial, Work
@@ -63,6 +63,10 @@ GENERIC, GENERIC_START = 5.4, 5.0
 """Numbers and start of the kernel that converts any layout, over those of others: it runs where
 channels of a group are no power of two, and on filters that fill no sixteen bytes, of a transposed
 convolution on those whose channels fill none (traced)."""
+
+TURNED, MISSED = 2.1, 1.9
+"""Its time where it puts channels last, over that where they lie so, and how much more of it goes
+by where the L2 does not hold an image: each of its numbers is a request of its own (traced)."""
 
 
 @dataclass(frozen=True)
@@ -153,10 +157,10 @@ def activity(problem: ConvolutionProblem, tile: ConvolutionTile, limits: Limits)
     if not by_matrix_units(problem):
         return cublas.product(as_gemm(problem), tile, limits)
     main = cudnn_dense.product(spread(problem), tile, limits)
-    return Serial((changed(problem, tile), main))
+    return Serial((changed(problem, tile, limits), main))
 
 
-def changed(problem: ConvolutionProblem, tile: ConvolutionTile) -> Activity:
+def changed(problem: ConvolutionProblem, tile: ConvolutionTile, limits: Limits) -> Activity:
     """Kernels that convert, pad, clear or round the image, filters of all phases, and output."""
     element = element_bytes(problem.dtype_a)
     image = problem.whole_elements
@@ -171,7 +175,8 @@ def changed(problem: ConvolutionProblem, tile: ConvolutionTile) -> Activity:
     whole = tile.padded - parted
     several = where(taps > 1, 1, 0)
     odd = where(transposed, before, after) * several
-    generic = where((problem.groups > 1) & ~_as_bool(_power(problem)), 1, odd)
+    alike = where(_as_bool(_power(problem)), 0, 1)
+    generic = where(problem.groups > 1, alike, odd)
     first = tile.writes_first
     back = where(tile.converted > 0, 1 - first, first * int(problem.channels_last))
     channels, columns = problem.channels * problem.groups, problem.filters * problem.groups
@@ -188,19 +193,25 @@ def changed(problem: ConvolutionProblem, tile: ConvolutionTile) -> Activity:
     pads = whole * (pads + kept * (1 + wide_in * wide_out))
     passed, touched = passed + PADDING * pads / 2, touched + pads
     grouped = (1 - one) * tile.converted * generic * (1 - tile.apart)
-    last = tile.apart * (1 - tile.converted)
+    sliced = tile.apart * (1 - tile.direct)
+    last = sliced * (1 - tile.converted)
     beside = MADE_WIDE * grouped * image
     beside = beside + last * (SLICED_IMAGE * image + SLICED_OUTPUT * output)
-    slowly = parted * (image + filters + output)
-    passed = passed + beside + GENERIC * slowly
+    anew = 1 - int(problem.channels_last) * (1 - alike)
+    slowly = parted * (image + anew * filters + output)
+    moved = slowly
+    if not problem.channels_last:
+        room = limits.capacity_bytes["l2"] / element
+        moved = parted * TURNED * (_missed(image, room) + filters + _missed(output, room))
+    passed = passed + beside + GENERIC * moved
     touched = touched + 2 * (beside + slowly * 2 / element)
     rounds = tile.rounded * one
     count = (1 + several) * tile.converted + back + (GENERIC_START - 1) * generic * tile.converted
     count = where(tile.apart > 0, 0, count) + 2 * grouped
-    count = count + 3 * GENERIC_START * parted + ROUNDED * 2 * rounds
+    count = count + (2 + anew) * GENERIC_START * parted + ROUNDED * 2 * rounds
     count = count + whole * (before + after + _any(before, after))
     count = count + CLEARED * widened * (before + _any(before, after))
-    count = count + (cudnn_dense.SLICED + several * tile.converted) * tile.apart
+    count = count + (cudnn_dense.SLICED + several * tile.converted) * sliced
     half, real = passed * HALF, touched / 2 * element
     cleared = (clear + 2 * rounds * (image + filters)) * element
     return Serial(
@@ -221,6 +232,11 @@ def _padded(size: Amount, element: float) -> tuple[Any, Any]:
 def _any(one: Any, other: Any) -> Any:
     """1 where either is."""
     return one + other - one * other
+
+
+def _missed(size: Amount, room: Amount) -> Any:
+    """Numbers that a kernel which turns any layout takes the time of, where the L2 holds `room`."""
+    return size * (1 + MISSED * (1 - least((room / size, 1))))
 
 
 def _filled(size: Amount) -> Any:

@@ -48,11 +48,11 @@ class DenseTile(LibraryTile):
     A kernel takes `start` of a launch to begin. Blocks have so many `columns`, in clusters of
     `across` by `along`, of which so many blocks run `at_once`. `slices` of K of a block, and its
     `turn`: clocks at its start and end; `once`: those that are waited for once. Clearing counters
-    before takes `cleared` launches. `shared` blocks are split where they would leave processors
-    idle; `meeting` is 1 where blocks of few meet. By the vector units (`direct`) `turn` is the
-    clocks of an output, of which each processor has `fewest`. Images are taken `as_it_lies`, or
-    `unpadded`; what comes out has channels first where it `writes_first`, and inputs are rounded
-    before where it `rounds`.
+    before takes `cleared` launches. Rounds of blocks that share processors are `turns`. `shared`
+    blocks are split where they would leave processors idle; `meeting` is 1 where blocks of few
+    meet. By the vector units (`direct`) `turn` is the clocks of an output, of which each processor
+    has `fewest`. Images are taken `as_it_lies`, or `unpadded`; what comes out has channels first
+    where it `writes_first`, and inputs are rounded before where it `rounds`.
     """
 
     start: Amount = 1
@@ -72,6 +72,7 @@ class DenseTile(LibraryTile):
     along: Amount = 1
     at_once: Amount = 1
     columns: Amount = 1
+    turns: Amount = 1
     apart: Amount = 0
 
 
@@ -88,8 +89,8 @@ def launched(problem: ConvolutionProblem, limits: Limits) -> dict[str, Any]:
     ideal = 2 * menu.block_m * menu.block_n * menu.block_k * element
     ideal = ideal / cudnn_menu.BYTE_FLOP_PER_CLOCK
     vector = menu.of(*cudnn_menu.VECTOR)
-    start, each, thousands, *_ = menu.numbers
-    output = (start + each * sizes.taps * sizes.channels) * menu.slice_clocks
+    _, _, thousands, *_ = menu.numbers
+    output = cudnn_menu.output_clocks(sizes, menu)
     each_round, once = cudnn_menu.block_clocks(sizes, menu, limits.processors)
     shared = cudnn_menu.shared(sizes, menu, limits.processors)
     bulk = menu.of("bulk")
@@ -113,7 +114,8 @@ def launched(problem: ConvolutionProblem, limits: Limits) -> dict[str, Any]:
         "along": menu.along,
         "at_once": at_once * clustered,
         "columns": np.ceil(sizes.filters / menu.block_n) * sizes.sets,
-        "start": menu.start / cudnn_menu.CALLS[cudnn_menu.known_of(element)][0],
+        "turns": np.where(sizes.folded, cudnn_menu.rounds(sizes, menu, limits.processors), 1),
+        "start": cudnn_menu.starts(sizes, menu) / cudnn_menu.CALLS[cudnn_menu.known_of(element)][0],
         "apart": np.where(sizes.apart > 1, 1, 0),
         "direct": np.where(vector, 1, 0),
         "as_it_lies": np.where(menu.of(*cudnn_menu.UNCONVERTED), 1, 0),
@@ -158,7 +160,7 @@ def product(problem: ConvolutionProblem, tile: DenseTile, limits: Limits) -> Act
             Work(slots={"cycle": tile.turn / parts}),
         )
     )
-    uneven = where(tile.shared > 0, UNEVEN, 1)
+    uneven = where(tile.shared > 0, UNEVEN, tile.turns)
     waves = Waves(blocks * parts, at_once, block, uneven)
     late = Repeat(tile.meeting, Waves(1, limits.processors, block))
     read = problem.image_elements * bytes_of(problem.dtype_a)
@@ -170,7 +172,7 @@ def product(problem: ConvolutionProblem, tile: DenseTile, limits: Limits) -> Act
     queued = Repeat((apart - 1) / cudnn_menu.ABREAST, chain)
     ended = Serial((stream, Work(slots={"queue": 1})))
     by_matrix = Overlap((Serial((waves, late, once)), ended, queued))
-    outputs = apart * problem.M * ceil_div(problem.filters, n) * n
+    outputs = apart * problem.M * tile.columns * n
     each = most((tile.fewest, 1))
     plain = Work(slots={"launch": (apart - 1) / cudnn_menu.ABREAST})
     threads = Work(

@@ -22,6 +22,7 @@ KINDS: Mapping[int, Mapping[str, tuple[float, ...]]] = {
         "strips": (0, 0.0155, 25.2, 1560),
         "nd": (0.612, 0.0386, 6.25),
         "first": (0.397, 0.00103, 1),
+        "direct": (2, 0.1, 1.02, 0, 0.6),
     },
     4: {
         "bulk": (1910, 309, 0.6, 0.322, 0.0228, 0.448, 0.703, 12200, 1.17, 41, 2.9),
@@ -32,6 +33,7 @@ KINDS: Mapping[int, Mapping[str, tuple[float, ...]]] = {
         "engine": (0.439, 0.0341, 5.13),
         "implicit": (0.583, 0.0272, 0.00126),
         "plain": (0.462, 0.022, 5.28),
+        "direct": (0, 0.187, 1.02, 0, 0.915),
     },
 }
 """Bytes of an element -> kind -> clocks of a block, and for each 1,000 outputs of its tile; what a
@@ -40,12 +42,14 @@ slice takes less where no other processor loads; more where rows of channels beg
 where its columns are not all there; the share of a block's clocks that is waited for once; clocks
 of joining shared sums. Of bulk kernels: clocks of a matrix instruction over the datasheet's, bytes
 a clock, and the norm of both. Of the vector units: clocks of an output and of each of its products;
-thousands of outputs of a processor below which it waits; clocks of borders for each product."""
+thousands of outputs of a processor below which it waits; clocks of borders for each product; of
+each channel."""
 
 START: Mapping[int, Mapping[str, float]] = {
     2: {"copied": 4550.0, "older": 7390.0, "indexed": 8440.0, "gathered": 8250.0}
-    | {"engine": 6500.0, "implicit": 6500.0},
-    4: {"copied": 5840.0, "older": 8250.0, "engine": 6500.0, "implicit": 6500.0},
+    | {"engine": 6500.0, "implicit": 6500.0, "direct": 3000.0},
+    4: {"copied": 5840.0, "older": 8250.0, "engine": 6500.0, "implicit": 6500.0}
+    | {"direct": 3000.0},
 }
 """The same -> clocks of a kernel's start with a cold L2, of kinds that start sooner than those that
 fetch descriptors of bulk copies (traced)."""
@@ -170,6 +174,7 @@ MENUS: Mapping[int, str] = {
         strips 32x32x1 1x1 1
         nd 32x32x1 1x1 1
         first 32x32x1 1x1 1
+        direct 1x1x1 1x1 1
         """,
     4: """
         bulk 64x32x32 1x1 1.06
@@ -213,6 +218,7 @@ MENUS: Mapping[int, str] = {
         engine 32x32x1 1x1 1
         implicit 32x32x1 1x1 1
         plain 32x32x8 1x1 1
+        direct 1x1x1 1x1 1
         """,
 }
 """The same -> a kernel a line: kind, tile, blocks of a cluster by columns and by rows ("*": with

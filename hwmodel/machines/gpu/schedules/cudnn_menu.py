@@ -16,7 +16,8 @@ those of the vector units: "engine", "implicit", "precomputed", "plain", "nd", t
 output each. All of these but the first take images whose channels come first as they lie. "strips"
 are windows of 7 x 7 whose borders, where pads are read, are left to four launches of a few blocks,
 one after the other, each as long as one block. "first" is a kernel of the matrix
-units for a network's first layer, whose time goes with its outputs alone.
+units for a network's first layer, whose time goes with its outputs alone, "direct" one of threads
+for all groups together.
 
 Groups: a tile of the matrix units' kernels multiplies as many groups side by side as its columns
 hold, channels of a group filled up to a power of two; what is copied by threads, and the vector
@@ -39,8 +40,7 @@ of the processors idle. Most of a block's start and end hides behind its neighbo
 as processors become free. Kernels that have room for it ("*") share the sums of the last round
 where half of the processors or more would be idle there, and sums are long.
 
-All but bulk kernels start sooner (`START`), those by whose tiles groups of few channels are
-multiplied take a quarter less for a slice.
+All but bulk kernels start sooner (`START`), older ones that multiply groups soonest.
 
 Clocks are least squares of traced times: data of one version of the library, not laws.
 """
@@ -61,14 +61,14 @@ from hwmodel.quantity.dtypes import bytes_of, element_bytes
 Array = NDArray[np.float64]
 
 NAMES = tuple(dict.fromkeys(kind for kinds in KINDS.values() for kind in kinds))
-VECTOR = ("engine", "implicit", "precomputed", "plain", "strips", "nd", "first")
-UNCONVERTED = ("implicit", "precomputed", "plain", "strips", "nd")
+VECTOR = ("engine", "implicit", "precomputed", "plain", "strips", "nd", "first", "direct")
+UNCONVERTED = ("implicit", "precomputed", "plain", "strips", "nd", "direct")
 """Kinds of kernels; those whose time is by outputs, and that take channels first as they lie."""
 NARROWED, ROUNDED, WRITE_FIRST = 4, ("copied", "older", "indexed", "gathered"), ("older", "indexed")
 """Of formats of so many bytes, which are rounded to be multiplied: kinds that have that done before
 where channels come last, and those that write them first whatever the layout (traced)."""
-PACKED = ("bulk", "older", "indexed", "gathered")
-"""Kinds whose tiles multiply several groups."""
+PACKED, TOGETHER = ("bulk", "older", "indexed", "gathered"), ("direct",)
+"""Kinds whose tiles multiply several groups; those that take all in one launch otherwise."""
 ABREAST = 3.5
 """Groups whose kernels run side by side (by whole times of groups of few blocks)."""
 NUMBERS = 11
@@ -81,8 +81,14 @@ CALLS = {2: (9050.0, 1970.0, 4.0), 4: (7240.0, 2240.0, 2.78)}
 """Bytes of an element -> clocks of a kernel's start with a cold L2, bytes of the DRAM a clock, and
 the sharpness of the norm of multiplying and moving, all of the H200 that was traced: the clocks of
 a choice are its, whatever the device."""
-NARROW, NARROW_SLICE = 16, 0.74
-"""Channels of a group up to which slices of older kernels take that share of others' (traced)."""
+FOLDED_START, FOLDED_BLOCK, FOLDED_STORED = 5770.0, 1310.0, 88.6
+"""Clocks of the start, of a block and of 1,000 outputs of its tile of older kernels that multiply
+groups: several blocks share a processor, so that rounds need not be whole."""
+NARROW, NARROW_SLICE, FOLDED_SLICE = 16, 0.67, 1.16
+"""Channels of a group up to which slices of these take that share of others', and what those of
+wider ones do (least squares of 650 traces; 330 left out are 8 % off)."""
+ALONE = 4
+"""The sharpness of the norm of their rounds, and of one."""
 CONVERT_CLOCKS, CONVERT_BYTES_PER_CLOCK = 3000.0, 1200.0
 """Kernels that convert (traced there)."""
 AT_ONCE = {1: 132, 2: 132, 3: 117, 4: 120, 5: 110, 6: 102, 7: 105, 8: 120, 12: 84, 16: 112}
@@ -153,8 +159,9 @@ class Sizes:
     """A convolution's sizes as a tile sees them, each with an axis for the kernels of the menu.
 
     `channels` and `filters` are those of the groups that a tile multiplies, of which there are so
-    many `sets`; `packed` says that several of few channels are, `beside` that rows of channels
-    begin beside 32 bytes. So many groups have launches `apart`; `rows` are those of a phase.
+    many `sets`; `folded` says that older kernels multiply several, `narrow` that these have few
+    channels, `beside` that rows of channels begin beside 32 bytes. So many groups have launches
+    `apart`; `rows` are those of a phase.
     """
 
     rows: Array
@@ -167,7 +174,8 @@ class Sizes:
     sets: Array
     beside: NDArray[np.bool_]
     apart: Array
-    packed: NDArray[np.bool_]
+    folded: NDArray[np.bool_]
+    narrow: NDArray[np.bool_]
     phases: Array
 
     @property
@@ -185,10 +193,11 @@ def sizes_of(problem: ConvolutionProblem, menu: Menu) -> Sizes:
     kept = groups * filters * (rows * bytes_of(problem.dtype_out) + taps * channels * element)
     filters = filters / phases
     packed, several = menu.of(*PACKED), groups > 1
+    once = packed | menu.of(*TOGETHER)
     wide = 2 ** np.ceil(np.log2(channels))
     room = np.floor(menu.block_n / np.maximum(wide, filters))
     pack = np.where(several & packed, np.clip(room, 1, groups), 1)
-    alone = np.where(several & ~packed, groups, 1)
+    alone = np.where(several & ~once, groups, 1)
     row = np.ceil(channels * element / PAD_BYTES) * PAD_BYTES
     row = np.where(several & packed, wide * groups * element, row)
     beside = (row % 32 != 0) & ~(several & ~menu.of("bulk"))
@@ -204,10 +213,11 @@ def sizes_of(problem: ConvolutionProblem, menu: Menu) -> Sizes:
         element=element,
         moved=image,
         image=whole,
-        sets=np.where(packed, np.ceil(groups / pack), 1),
+        sets=np.where(once, np.ceil(groups / pack), 1),
         beside=beside,
         apart=alone,
-        packed=several & (wide <= NARROW),
+        folded=several & menu.of("older"),
+        narrow=wide <= NARROW,
         phases=phases,
     )
 
@@ -265,6 +275,7 @@ def rounds(sizes: Sizes, menu: Menu, processors: Any) -> Array:
     count, at_once = clusters(sizes, menu, processors)
     parts = np.maximum(count / at_once, 1 / PARTS)
     whole = np.where(met(sizes, menu, processors), 2.0, np.ceil(count / at_once))
+    whole = np.where(sizes.folded, ((count / at_once) ** ALONE + 1) ** (1 / ALONE), whole)
     return np.where(shared(sizes, menu, processors), parts, whole)
 
 
@@ -297,15 +308,22 @@ def slice_clocks(sizes: Sizes, menu: Menu, busy: Any, directions: int) -> Array:
     point: Array = menu.strided[0]
     window: Array = menu.strided[1]
     apart = np.where(sizes.phases > 1, np.where(sizes.taps > 1, window, point), 1)
-    few = np.where(sizes.packed & menu.of("older"), NARROW_SLICE, 1)
-    return menu.slice_clocks * few * alone * (1 + beside * off) * (1 + deep) * torn * apart
+    factors = alone * (1 + beside * off) * (1 + deep) * torn * apart
+    folded = np.where(sizes.narrow, NARROW_SLICE, FOLDED_SLICE)
+    return menu.slice_clocks * np.where(sizes.folded, folded, factors)
+
+
+def starts(sizes: Sizes, menu: Menu) -> Array:
+    """Clocks of a launch."""
+    return np.where(sizes.folded, FOLDED_START, menu.start)
 
 
 def block_clocks(sizes: Sizes, menu: Menu, processors: Any) -> tuple[Array, Array]:
     """Clocks of a block beside its slices that each round takes, and that are taken once."""
     start, stored, _, _, _, _, hidden, joined, *_ = menu.numbers
     outputs = menu.block_m * menu.block_n / 1000
-    block = start + stored * outputs
+    folded = FOLDED_BLOCK + FOLDED_STORED * outputs
+    block = np.where(sizes.folded, folded, start + stored * outputs)
     _, _, later, spaced = menu.strided
     apart = np.where(sizes.phases > 1, later + spaced * outputs, 0)
     once = block * hidden + np.where(shared(sizes, menu, processors), joined, 0)
@@ -317,11 +335,18 @@ def vector_clocks(sizes: Sizes, menu: Menu, many: Any) -> Array:
 
     Processors wait for loads until each has some thousand outputs. Borders come before.
     """
-    start, each, thousands, *_ = menu.numbers
-    columns = np.ceil(sizes.filters / menu.block_n) * menu.block_n
+    _, _, thousands, *_ = menu.numbers
+    columns = np.ceil(sizes.filters / menu.block_n) * menu.block_n * sizes.sets
     outputs = sizes.rows * sizes.phases * columns * sizes.apart
-    each_clocks = (start + each * sizes.taps * sizes.channels) * menu.slice_clocks
-    return np.maximum(outputs / many, 1000 * thousands) * each_clocks + borders(sizes, menu)
+    waits = np.maximum(outputs / many, 1000 * thousands)
+    return waits * output_clocks(sizes, menu) + borders(sizes, menu)
+
+
+def output_clocks(sizes: Sizes, menu: Menu) -> Array:
+    """Clocks of the vector units for an output."""
+    start, each, _, _, channel, *_ = menu.numbers
+    found = start + (channel + each * sizes.taps) * sizes.channels
+    return found * menu.slice_clocks
 
 
 def borders(sizes: Sizes, menu: Menu) -> Array:
@@ -340,12 +365,13 @@ def clocks(problem: ConvolutionProblem, menu: Menu, processors: Any) -> Array:
     _, bytes_per_clock, sharp = CALLS[known_of(sizes.element)]
     tiles = turns * (slices(sizes, menu) * slow + each) + once
     main = np.where(menu.of(*VECTOR), vector_clocks(sizes, menu, many), tiles)
-    alone = menu.start + np.where(menu.of(*VECTOR), 0, slices(sizes, menu) * slow + each)
+    launched = starts(sizes, menu)
+    alone = launched + np.where(menu.of(*VECTOR), 0, slices(sizes, menu) * slow + each)
     queued = (sizes.apart - 1) / ABREAST * alone
     main = (main**sharp + (sizes.moved / bytes_per_clock) ** sharp + queued**sharp) ** (1 / sharp)
     first = 0.0 if problem.channels_last else 1.0
     around = first * (2 * CONVERT_CLOCKS + 2 * sizes.image / CONVERT_BYTES_PER_CLOCK)
-    return menu.start + main + np.where(menu.of(*UNCONVERTED), 0.0, around)
+    return launched + main + np.where(menu.of(*UNCONVERTED), 0.0, around)
 
 
 def chances(problem: ConvolutionProblem, menu: Menu) -> Array:

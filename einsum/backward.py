@@ -10,7 +10,8 @@ Found by structure, as kernels are (`structure`):
     anything else that is not    the cascade itself twice, as of a product: an assumption
     linear (a recurrence)
     row operation                reads what it read and the gradient of what it made, and writes the
-                                 gradients of what it read; a linear one needs the latter alone
+                                 gradients of what it read; a linear one needs the latter alone, a
+                                 ReLU what it made, which the product that reads it keeps
 
 What is read again has to be kept from the forward pass: a product's activations, attention's Q, K
 and V with a logarithm for each row, what a row operation that is not linear read. What a layer
@@ -53,11 +54,13 @@ class Backward:
         inputs: cascades that make gradients of activations.
         weights: those that make gradients of weights.
         kept: tensors of the forward pass that these read, by name, in bytes.
+        signs: elements of which they read on which side of 0 they are, in what is kept of others.
     """
 
     inputs: tuple[Cascade, ...]
     weights: tuple[Cascade, ...] = ()
     kept: Mapping[str, Amount] | None = None
+    signs: Amount = 0
 
     @property
     def kept_bytes(self) -> Amount:
@@ -134,8 +137,10 @@ def _of_recurrence(cascade: Cascade) -> Backward:
 def _of_rows(cascade: Cascade) -> Backward:
     found = row_operation(cascade)
     read = _wide(cascade)
-    linear = _is_linear(cascade, read)
-    kept: dict[str, Amount] = {} if linear else {n: footprint_bytes(n, cascade) for n in read}
+    linear, cornered = _is_linear(cascade, read), _is_cornered(cascade)
+    kept: dict[str, Amount] = (
+        {} if linear or cornered else {n: footprint_bytes(n, cascade) for n in read}
+    )
     if found is None:
         return Backward((cascade, cascade) if read and not linear else (), (), kept)
     if not read:
@@ -146,7 +151,16 @@ def _of_rows(cascade: Cascade) -> Backward:
     inside = {"S": "fp32", "SCALE": "fp32"}
     kinds = {"*": dtype} | {name: kind for name, kind in inside.items() if f"{name}[" in text}
     made = parse(text, sizes=sizes, dtypes=kinds, name=f"{cascade.name} backward")
-    return Backward((made,), (), kept)
+    signs = footprint(read[0], cascade) if cornered else 0
+    return Backward((made,), (), kept, signs)
+
+
+def _is_cornered(cascade: Cascade) -> bool:
+    """Whether it is a ReLU alone."""
+    applied = cascade.einsums[-1].expression
+    if len(cascade.einsums) > 1 or not isinstance(applied, Apply):
+        return False
+    return applied.operator == "relu" and all(isinstance(x, Access) for x in applied.arguments)
 
 
 def _gradients(operands: int, linear: bool, reduces: bool) -> str:

@@ -1,6 +1,7 @@
 """Adapters that a step trains in the place of a model's weights, which are frozen.
 
-lora         beside every product of the layers two thin ones of rank `width` (arXiv 2106.09685)
+lora         beside every product of the layers two thin ones of rank `width` (arXiv 2106.09685),
+             or, with `on` "attention", beside those of queries, keys, values and outputs alone
 bottleneck   behind each layer a product down to `width`, a function, and one up, added to what the
              layer made (Houlsby et al., arXiv 1902.00751; one a layer, arXiv 2007.07779)
 fusion       behind each layer as many frozen bottlenecks as there are `sources`, of other tasks,
@@ -9,7 +10,8 @@ fusion       behind each layer as many frozen bottlenecks as there are `sources`
 scaled       the same, each by a vector of the hidden size, or by one number (`each`), which are
              those of each layer or of all (`shared`), and added (ScaLearn)
 
-In words: a rank alone is that of lora, else "scaled:sources=8,each=number,shared=true".
+In words: a rank alone is that of lora, else "lora:width=16,on=attention" or
+"scaled:sources=8,each=number,shared=true".
 """
 
 from collections.abc import Mapping
@@ -24,19 +26,21 @@ KINDS = ("lora", "bottleneck", "fusion", "scaled")
 OF_SOURCES = ("fusion", "scaled")
 """Kinds that put frozen bottlenecks of other tasks together."""
 EACH = ("channel", "number")
+ON = ("all", "attention")
 WIDTH = 48
 """Columns of a bottleneck where none are said: a sixteenth of BERT-base's, as published ones."""
 
 
 @dataclass(frozen=True)
 class Adapters:
-    """What is trained: its kind, columns of thin products, and how sources are scaled."""
+    """What is trained: its kind, columns of thin products, where, and how sources are scaled."""
 
     kind: str
     width: int
     sources: int = 1
     each: str = "channel"
     shared: bool = False
+    on: str = "all"
 
     def trained(self, hidden: int, depth: int) -> float:
         """Parameters that a layer has behind it; those that all share count in parts."""
@@ -69,7 +73,8 @@ def adapters_of(said: Any) -> Adapters | None:
     for name in given:
         if name not in known:
             raise InputError(f"{where}: {UnknownNameError('field', name, known)}")
-    for name, words, default in (("kind", KINDS, "lora"), ("each", EACH, "channel")):
+    words_of = (("kind", KINDS, "lora"), ("each", EACH, "channel"), ("on", ON, "all"))
+    for name, words, default in words_of:
         if given.setdefault(name, default) not in words:
             raise InputError(f"{where}: {UnknownNameError(name, str(given[name]), words)}")
     given.setdefault("width", 16 if given["kind"] == "lora" else WIDTH)

@@ -13,7 +13,8 @@ puts them together (`einsum.workloads.adapted`). Gradients of inputs run through
 
 Sampled gradients (WTA-CRS, arXiv 2305.15265): of the rows that a product has read the share k / m
 is kept, and its weights' gradient is summed over those; the pass forward, and gradients of inputs,
-are exact.
+are exact. Of attention by products so much of its operands is kept, too, and of a ReLU's result a
+bit for each element (zirui-ray-liu/WTACRS); its gradients are taken to last as long as before.
 
 Pieces are changed after they are made: kernels by the pass that they are of, bytes by their shapes.
 """
@@ -33,11 +34,13 @@ from hwmodel.einsum.workloads.rows import add
 from hwmodel.einsum.workloads.training_step import Training
 from hwmodel.quantity.dtypes import bytes_of
 from hwmodel.spine.execution import Execution
-from hwmodel.systems.training.layers import WIDE_BYTES, Kernel, Piece
+from hwmodel.systems.training.layers import SCORES, WIDE_BYTES, Kernel, Piece
 
 FORWARD, INPUTS, WEIGHTS = "forward", "inputs", "weights"
 ROUTER = "router"
 """A product of a layer that adapters leave alone."""
+SIGN_BYTES = 1 / 8
+"""On which side of 0 an element is, where a product keeps some rows (zirui-ray-liu/WTACRS)."""
 ROWS = 128
 """Rows that are drawn together: a tile of the products over them."""
 
@@ -53,7 +56,8 @@ def changed(each: Piece, work: Training, weights: Iterable[Weight], how: Executi
         return each
     linear = [weight for weight in weights if weight.role == "linear"]
     if work.adapters.kind == "lora":
-        return _frozen(each, work, linear, linear, how.tp)
+        some = [weight for weight in linear if work.adapters.on in ("all", weight.part)]
+        return _frozen(each, work, linear, some, how.tp)
     still = _frozen(each, work, linear, (), how.tp)
     return _behind(still, work, work.adapters, how) if linear else still
 
@@ -139,6 +143,9 @@ def _frozen(
     rank, share = work.adapters.width, work.sampled
     kernels = [kernel for kernel in each.kernels if kernel.role != WEIGHTS]
     kept = each.kept_bytes
+    parts = {weight.part for weight in adapted}
+    if share == 1 and "mlp" not in parts:
+        kept += each.signs * WIDE_BYTES  # a ReLU keeps itself what no product keeps
     for kernel in each.kernels:
         made = _weighted(kernel)
         if made is None or kernel.cascade.name == ROUTER:
@@ -146,7 +153,7 @@ def _frozen(
         rows, columns, read = int(made.m), int(made.n), int(made.k)
         if stored and work.frozen is not None and work.frozen != work.precision:
             kernels += _widened(kernel, made, work)
-        if adapted and made.routing is None:
+        if kernel.part in parts and made.routing is None:
             kernels += _adapter(kernel, (rows, columns, read), rank, share, work.wide)
             kept += share * kernel.times * rows * rank * WIDE_BYTES
         else:
@@ -206,7 +213,9 @@ def _sampled(each: Piece, share: float) -> Piece:
     )
     products = [(k.times, made) for k in each.kernels if (made := _weighted(k)) is not None]
     read = sum(times * float(made.m) * float(made.k) for times, made in products) * WIDE_BYTES
-    return replace(each, kernels=kernels, kept_bytes=each.kept_bytes - (1 - share) * read)
+    kept = each.kept_bytes - (1 - share) * (read + each.attended_bytes)
+    kept += each.signs * SIGN_BYTES
+    return replace(each, kernels=kernels, kept_bytes=kept)
 
 
 def _fewer(cascade: Cascade, share: float) -> Cascade:
@@ -224,7 +233,8 @@ def _drawn(rows: int, share: float) -> int:
 
 def _weighted(kernel: Kernel) -> Contraction | None:
     """A product with a weight, its rows those of all experts together; None where it is none."""
-    made = _product(kernel.cascade) if kernel.role == FORWARD else None
+    forward = kernel.role == FORWARD and kernel.part != SCORES
+    made = _product(kernel.cascade) if forward else None
     if made is None or kernel.cascade.tensors[made.b].role != "weight":
         return None
     return made

@@ -43,6 +43,8 @@ MASK_BYTES = 1
 PROBABILITY_BYTES = 2
 HEAD, ROUTER = "head", "mixture.router"
 PROJECTED = "attention.qkv"
+SCORES = "scores"
+"""Part of attention's own products, neither operand of which is a weight."""
 APART = {PROJECTED: 3, "mlp.gate-up": 2}
 """Roles of products that are several in torch's modules."""
 KEPT_WIDE = (HEAD, ROUTER)
@@ -65,7 +67,8 @@ class Kernel:
     """A cascade, how often it runs (a share where sp or cp divide it further), and in which pass.
 
     `role` is "forward", "inputs" or "weights" (gradients of those); `again`: the share of it that a
-    backward pass runs again under selective recomputation; `library` runs it where it is no other.
+    backward pass runs again under selective recomputation; `library` runs it where it is no other;
+    `part` is the first word of its stage's role ("attention", "mlp"), or that of scores.
     """
 
     cascade: Cascade
@@ -73,6 +76,7 @@ class Kernel:
     role: str
     again: float = 0.0
     library: str | None = None
+    part: str = ""
 
     @property
     def launches(self) -> float:
@@ -116,6 +120,9 @@ class Piece:
         working_bytes: of what its widest forward kernel reads and makes, beside its input.
         flops: of its forward pass, every pair of attention counted (the convention of MFU).
         least_flops: the same of those pairs alone that masks leave, or fewer.
+        attended_bytes: of what it keeps, operands of attention by products, the scores' own apart.
+        signs: elements that functions with a corner at 0 made: their gradients read on which side,
+            which what the product behind them keeps tells.
         dense, experts: parameters held on this device, which are trained; `frozen` are not, and
             count as numbers in 16 bits of as many bytes.
         left: what it keeps, by what is computed again, where that is known of all pieces together.
@@ -138,6 +145,8 @@ class Piece:
     dense: float
     experts: float
     frozen: float = 0.0
+    attended_bytes: float = 0.0
+    signs: float = 0.0
     left: Mapping[str, Left] = field(default_factory=lambda: {})
 
 
@@ -161,7 +170,7 @@ def piece(
     whole = looked.stages(blocks, step, work, 1, layer)
     mine = looked.stages(blocks, step, work, how.tp, layer)
     kernels: list[Kernel] = []
-    kept = scores = counted = masked = keys = gathered = 0.0
+    kept = scores = counted = masked = keys = gathered = signs = attended = 0.0
     saved = Saved()
     beside: list[tuple[int, int]] = []
     first: int | None = None
@@ -182,6 +191,7 @@ def piece(
                 first = None
             before = looked.gradients(undivided.cascade).kept or {}
             saves = looked.gradients(stage.cascade).kept or {}
+            signs += float(stage.times) * float(back.signs)
             kept += sum(
                 float(size) * (1 / how.tp if how.sp and size == before.get(name) else 1)
                 for name, size in saves.items()
@@ -198,7 +208,8 @@ def piece(
             several = float(stage.times) * how.cp
             made_kernels, more = _attention(stage.cascade, shape, several, work)
             kernels += made_kernels
-            kept += sum(float(footprint_bytes(n, stage.cascade)) for n in shape.read)
+            read = sum(float(footprint_bytes(n, stage.cascade)) for n in shape.read)
+            kept += read
             scores += more * how.cp
             saved.size += more * how.cp + float(
                 sum(
@@ -208,6 +219,8 @@ def piece(
             )
             keys += sum(float(footprint_bytes(n, stage.cascade)) for n in shape.read[1:])
             pairs = float(shape.batch_heads) * float(shape.queries) * float(shape.keys)
+            if work.attention != "flash":
+                attended += read + pairs * how.cp * PROBABILITY_BYTES * work.dropout
             every = 2 * several * pairs * float(shape.head_dim + shape.value_dim)
             counted += every
             masked += every * (1 - _least_seen(shape))
@@ -239,6 +252,8 @@ def piece(
         working_bytes=input_bytes + max(map(_moving, kernels), default=0.0),
         flops=counted,
         least_flops=counted - masked,
+        attended_bytes=attended,
+        signs=signs,
         dense=float(sum(w.elements(how) for w in weights if w.part != "experts")),
         experts=float(sum(w.elements(how) for w in weights if w.part == "experts")),
     )
@@ -370,7 +385,8 @@ def _kernels(
     """Forward and backward of a stage; row operations on whole rows are divided by sp."""
     each_layer = float(stage.times)
     times = each_layer * (share if not back.weights else 1)
-    found = [Kernel(each, times, "forward", again) for each in made]
+    part = stage.role.partition(".")[0]
+    found = [Kernel(each, times, "forward", again, part=part) for each in made]
     found += [Kernel(each, times, role) for each, role in narrowing]
     found += [Kernel(each, times, "inputs") for each in back.inputs]
     return found + [Kernel(each, each_layer, "weights") for each in back.weights]
@@ -396,7 +412,7 @@ def _attention(
         softmax(heads * queries, keys, dtype=work.wide, name="probabilities"),
         gemm(queries, int(shape.value_dim), keys, **kinds, name="values"),
     )
-    made = [Kernel(each, times, "forward", again=1.0) for each in parts]
+    made = [Kernel(each, times, "forward", again=1.0, part=SCORES) for each in parts]
     for each in parts:
         back = backward(each)
         made += [Kernel(grad, times, "inputs") for grad in (*back.inputs, *back.weights)]

@@ -89,6 +89,48 @@ def test_sampled_rows_are_those_that_are_kept_and_summed(plain: Any) -> None:
     assert both.gradients_bytes == 4 * TRAINED
 
 
+def plainly(function: str, **how: Any) -> Any:
+    """A step of two layers of 8 heads of 64, an MLP of two products and 2,048 columns."""
+    layer = [{"block": "attention"}, {"block": "plain_mlp"}]
+    config: dict[str, Any] = {
+        **{"model_type": "layered", "hidden_size": 512, "intermediate_size": 2048},
+        **{"num_attention_heads": 8, "num_hidden_layers": 2, "hidden_act": function},
+        **{"vocab_size": 1024, "torch_dtype": "bfloat16", "kinds": {"layer": layer}},
+    }
+    return hw.predict(hw.workloads.training(config, 256, 1, zero=0, **how), on="a100")
+
+
+def kept_more(one: Any, other: Any) -> float:
+    """Bytes that a layer keeps of a token in one step beyond those in another."""
+    return float(one.activations_bytes - other.activations_bytes) / 2 / 256
+
+
+def test_a_relu_reads_what_the_product_behind_it_keeps() -> None:
+    """GELU keeps what it read, 2,048 numbers; where rows are sampled, ReLU a bit of each."""
+    assert kept_more(plainly("gelu"), plainly("relu")) == pytest.approx(2 * 2048)
+    some = kept_more(plainly("relu"), plainly("relu", sampled=0.25))
+    read = 512 + 512 + 512 + 2048
+    assert some == pytest.approx(0.75 * 2 * read - 2048 / 8)
+
+
+def test_adapters_beside_attention_alone_leave_the_mlp_s_inputs() -> None:
+    """Of an MLP's 512 and 2,048 numbers GELU's own are kept; so are those that a ReLU made."""
+    some = "lora:width=16,on=attention"
+    for function, left in (("gelu", 512 + 2048), ("relu", 512)):
+        every, few = (plainly(function, adapters=each) for each in (16, some))
+        between = 2 * 16  # up's and down's own, of rank 16
+        assert kept_more(every, few) == pytest.approx(2 * (left + between))
+        assert every.gradients_bytes - few.gradients_bytes == 4 * 2 * 2 * 16 * (512 + 2048)
+
+
+def test_sampled_attention_by_products_keeps_fewer_operands() -> None:
+    """Queries, keys and values of 512, dropped probabilities of 8 heads and 256 keys."""
+    how: dict[str, Any] = {"attention": "core", "dropout": True}
+    some = kept_more(plainly("gelu", **how), plainly("gelu", **how, sampled=0.25))
+    read = 512 + 512 + 512 + 2048
+    assert some == pytest.approx(0.75 * 2 * (read + 3 * 512 + 8 * 256))
+
+
 def test_ranks_and_shares_that_make_no_sense_are_refused() -> None:
     with pytest.raises(InputError, match="adapters"):
         step(adapters=-1)

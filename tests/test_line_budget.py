@@ -143,7 +143,8 @@ BUDGETS = {
     # formats and defaults that answers tell, engines of deployments, refusals (240).
     # tori by symmetry, whose links training takes (170).
     # timelines of streams, commands of engines, what words say nothing of (320).
-    "hwmodel": 46_200,
+    # experts whose rows DeepEP brings, what sampled steps keep, an engine launched by Python (150).
+    "hwmodel": 46_350,
     # Raised from 3,500: tiles, levels, fusion and placement each bring problem, search and proof.
     # From 5,500: divisions of a model over devices: all legal ones, bounds, and their search.
     # From 5,800: deployments for a traffic: engines, their steady state, bounds, and their search;

@@ -18,6 +18,7 @@ from hwmodel.hardware.hardware import Limits
 from hwmodel.machines.driver import predict
 from hwmodel.machines.gpu.libraries.library import Launch, Library
 from hwmodel.machines.gpu.schedules import grouped_gradients, monarch
+from hwmodel.machines.gpu.schedules.grouped_gradients import GradientTile
 from hwmodel.machines.gpu.schedules.monarch import MonarchProblem, MonarchTile
 from hwmodel.spine.activity import Activity
 from hwmodel.validation.papers.claim import Claim
@@ -30,6 +31,15 @@ EVERY_ELEMENT = Library(
     borrows={"gradients": "gradients:triton"},
 )
 """The first kernels of rational networks, which FlashKAT is compared with."""
+
+WHOLE_BLOCKS = Library(
+    name="flash-kat",
+    title="FlashKAT, blocks of 1,024 rows at once",
+    launches={"gradients": Launch(grouped_gradients.activity, (GradientTile(1024, 1024, 4),))},
+    borrows={"gradients": "gradients:triton"},
+)
+"""Its kernels as they were published, whose blocks do not fit into registers; ours take four rows
+at a time."""
 
 PUBLISHED_MS = {256: 0.11, 1024: 0.29, 4096: 1.43, 8192: 3.58, 16384: 12.2, 32768: 26.3}
 """FlashFFTConv's table: length and milliseconds."""
@@ -81,7 +91,7 @@ def gradients(given: Given) -> tuple[Claim, ...]:
     gpu = given.device("h200")
     work = rational_backward(given("images", 1024) * 197, given("width", 768), 8)
     alone = predict(work, gpu, kernel=EVERY_ELEMENT)
-    blocks = predict(work, gpu, kernel="triton")
+    blocks = predict(work, gpu, kernel=WHOLE_BLOCKS)
     return (
         Claim(
             *("FlashKAT", "times as fast as every element's atomics", 140.0),
@@ -89,9 +99,8 @@ def gradients(given: Given) -> tuple[Claim, ...]:
             0.4,
             "its evaluation of the backward pass, second-hand",
             within="its shape was not read: ours is 1,024 images of ViT-B",
-            cause="its 7.33 ms at 92 % of the DRAM's rate, as it counted, are 32 GB: 17 times these"
-            " three tensors, so that its blocks of 1,024 rows spill; ours take 0.8 ms (measured)."
-            " Every element's atomics take 1.4 s by ours and 1.03 s by theirs",
+            cause="spilled registers cross the DRAM at 47 % of its rate, which is what our kernels"
+            " reach: at the 92 % that it counted for 32 GB (ours: 41) it would be 157 times",
         ),
     )
 

@@ -1,15 +1,22 @@
 """Elementwise results, and sums of others over rows and columns of groups: our gradient kernels.
 
 A block takes `rows` rows of one group, `step` at a time, keeps the sums in registers and adds each
-once, by an atomic (`kernels/rational.py`). With `each`, every element adds its own numbers: all of
-a group's meet at a few addresses, which take them one after the other, so that bytes and operations
-no longer matter.
+once, by an atomic (`kernels/rational.py`). What registers do not hold of a step is written and read
+once through the DRAM: that of all blocks is more than caches keep. With `each`, every element adds
+its own numbers: all of a group's meet at a few addresses, which take them one after the other, so
+that bytes and operations no longer matter.
 """
 
 from dataclasses import dataclass
 
 from hwmodel.hardware.hardware import Limits
-from hwmodel.machines.gpu.schedules.fused_blocks import LANE_FLOP, WARP, blocks_and_stream, resident
+from hwmodel.machines.gpu.schedules.fused_blocks import (
+    LANE_FLOP,
+    MOST_REGISTERS,
+    WARP,
+    blocks_and_stream,
+    resident,
+)
 from hwmodel.machines.gpu.schedules.triton_attention import power_of_two
 from hwmodel.quantity.arithmetic import ceil_div, least, most, where
 from hwmodel.quantity.units import Amount
@@ -17,6 +24,7 @@ from hwmodel.spine.activity import Activity, Work
 
 REGISTERS, FEWER = 24, 16
 """Of a thread: for each of its elements, less a few (compiled for sm_90)."""
+REGISTER_BYTES = 4
 START = 3000
 """Clocks of a block's first load, and of its sums across lanes at the end."""
 LOOP, LOOP_ELEMENT = 600, 310
@@ -75,13 +83,15 @@ def activity(problem: GradientProblem, tile: GradientTile, limits: Limits) -> Ac
     steps = tile.rows / tile.step
     padded = tile.rows * power_of_two(problem.width)
     block = Work(operations={("vector", "flop", "fp32"): LANE_FLOP * problem.lanes * padded})
+    own = tile.step * power_of_two(problem.width) / (tile.warps * WARP)
+    held = most((FEWER, REGISTERS * own - FEWER))
+    blocks = parts * problem.groups
+    spilled = most((0, held - MOST_REGISTERS)) * REGISTER_BYTES * tile.warps * WARP * steps * blocks
     stream = Work(
-        read={"dram": problem.read_bytes},
-        written={"dram": problem.written_bytes},
+        read={"dram": problem.read_bytes + spilled},
+        written={"dram": problem.written_bytes + spilled},
         atomics=(problem.sums * problem.groups * at_each, met),
     )
-    own = tile.step * power_of_two(problem.width) / (tile.warps * WARP)
-    on_each = resident(tile.warps, most((FEWER, REGISTERS * own - FEWER)), limits)
+    on_each = resident(tile.warps, held, limits)
     chain = START + (LOOP + LOOP_ELEMENT * own) * steps
-    blocks = parts * problem.groups
     return blocks_and_stream(blocks, on_each, block, chain, stream, limits, launches=2)

@@ -11,7 +11,7 @@ from hwmodel.hardware.hardware import limits as limits_of
 from hwmodel.machines.gpu.lower import lower
 from hwmodel.machines.gpu.schedules.cluster_sums import SumTile
 from hwmodel.machines.gpu.schedules.cluster_sums import activity as sums_activity
-from hwmodel.machines.gpu.schedules.grouped_gradients import EACH, MENU
+from hwmodel.machines.gpu.schedules.grouped_gradients import EACH, MENU, GradientTile
 from hwmodel.machines.gpu.schedules.grouped_gradients import activity as gradients_activity
 from hwmodel.machines.gpu.schedules.torch_scatter import ScatterProblem
 from hwmodel.machines.gpu.schedules.triton_scan import ChunkTile
@@ -108,6 +108,20 @@ def test_atomics_of_every_element_meet_at_a_groups_numbers() -> None:
     assert total == 1024 * 768 * 10
     assert met == pytest.approx(1.34 * 32 * 1024 * 96)  # those of a line take turns, a third slower
     assert totals(gradients_activity(call.problem, MENU[0], LIMITS)).atomics == (80, 1)
+
+
+def test_steps_larger_than_registers_cross_the_dram_and_few_rows_at_a_time_do_not() -> None:
+    """1,024 rows of 96 columns (128 with padding) at once: 24 registers an element, 255 held."""
+    (call,) = lower(OWN["gradients"], "triton")
+    least = call.problem.read_bytes + call.problem.written_bytes
+
+    def moved(tile: GradientTile) -> float:
+        work = totals(gradients_activity(call.problem, tile, LIMITS))
+        return float(work.read["dram"] + work.written["dram"] - least)
+
+    assert [moved(tile) for tile in MENU] == [0, 0, 0]
+    threads, each = 8 * 128, 24 * 1024 - 16 - 255
+    assert moved(GradientTile(1024, 1024, 4)) == 2 * 4 * threads * each
 
 
 def test_sorted_points_add_once_for_each_run_of_a_block() -> None:

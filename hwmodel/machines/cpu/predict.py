@@ -42,8 +42,9 @@ def run(workload: Workload, hardware: Hardware, kernel: str | None) -> Run:
         ),
         busy_s=peak_s(asked(stages, works), hardware),
         assumptions=(
-            "stack: no library in particular; all cores on each kernel, half of the shared fast"
-            " memory for tensors in between; stages hand on through the DRAM",
+            "stack: no library in particular; all cores on each kernel, started for each product,"
+            " half of the shared fast memory for tensors in between; stages hand on through the"
+            " DRAM",
         ),
         warnings=(
             f"uncalibrated: {hardware.name} was not measured; shares of its peaks are priors",

@@ -253,12 +253,10 @@ def _copied(problem: GemmProblem, unit: str, aligned: Array, limits: Limits) -> 
     element = element_bytes(problem.dtype_a)
     width = np.minimum(aligned, WIDEST_COPY_BYTES)
     if unit == "vector":
-        width = aligned
-        found = rules.copied(problem, rules.VECTOR, width, limits)
-    elif element == copied_rules.ELEMENT_BYTES:
-        return copied_rules.chosen(problem, int(width.min()), limits)
-    else:
-        found = rules.copied(problem, rules.WORDS if element > 2 else rules.PAIRED, width, limits)
+        return copied_rules.chosen(problem, unit, copied_rules.WORD_BYTES, limits)
+    if element == copied_rules.ELEMENT_BYTES:
+        return copied_rules.chosen(problem, unit, int(width.min()), limits)
+    found = rules.copied(problem, rules.WORDS if element > 2 else rules.PAIRED, width, limits)
     fields_ = {
         "block_m": found.block_m,
         "block_n": found.block_n,
@@ -272,7 +270,7 @@ def _copied(problem: GemmProblem, unit: str, aligned: Array, limits: Limits) -> 
     }
     if element <= copied_rules.ELEMENT_BYTES:
         return fields_
-    return copied_rules.narrowed(fields_, problem, unit == "vector")
+    return copied_rules.narrowed(fields_, problem)
 
 
 def alignment(problem: GemmProblem) -> Amount:

@@ -1,4 +1,4 @@
-"""Products of 16-bit formats in cuBLAS whose rows do not all begin on multiples of 16 bytes.
+"""Products in cuBLAS that threads copy: 16-bit rows that begin off multiples of 16 bytes, and fp32.
 
 The bulk copy engine cannot serve them. Older kernels copy thread by thread, 4 bytes a copy where
 rows begin on multiples of 4 (or 8), else one element, and that is what they spend their time on:
@@ -8,6 +8,8 @@ rows begin on multiples of 4 (or 8), else one element, and that is what they spe
              after the other (cutlass_80_wmma, m16n16k16)
     single   an element at a time, through registers; products hide beneath (cutlass_75, m16n8k8)
     narrow   few rows, an element at a time: blocks of 8 columns walk all of K (gemmSN, gemv)
+    vector   fp32 without TF32, on the vector units (xmma ffma): slices of 8 terms, each of which
+             waits as long as two or three of its products take
 
 A slice takes a block's own wait, and what all blocks of the processor copy and multiply. K is split
 to fill the processors, and a kernel of its own adds the parts; or in two to four parts that level
@@ -15,7 +17,7 @@ the last wave, added to C in turn behind counters that a memset clears.
 
 Which of them runs `cublas_copied_rules` says. Constants are fitted to the times of kernels traced
 on an H200 (cuBLAS 13.1, validation/data, launches.csv), of shapes for fitting; with the kernel
-known, times of the other shapes are 6 % off.
+known, times of the other shapes are 6 % off, in fp32 5 %.
 """
 
 import numpy as np
@@ -33,7 +35,7 @@ from hwmodel.machines.gpu.schedules.gemm import (
 from hwmodel.machines.gpu.schedules.library_tile import Grid, LibraryTile, dealt
 from hwmodel.machines.gpu.units import product_unit
 from hwmodel.quantity.arithmetic import ceil_div, least, most, where
-from hwmodel.quantity.dtypes import bytes_of
+from hwmodel.quantity.dtypes import bytes_of, element_bytes
 from hwmodel.quantity.units import Amount
 from hwmodel.spine.activity import Activity, Overlap, Repeat, Serial, Waves, Work
 
@@ -71,11 +73,12 @@ def product(problem: GemmProblem, tile: LibraryTile, limits: Limits) -> Activity
         operations={(unit, "flop", dtype): 2 * area * depth * tile.effort},
         live={"processors": 1 / resident},
     )
-    issued = rules.issued(tile.block_m + tile.block_n, m + n) * rules.ELEMENT_BYTES * depth
+    element = element_bytes(problem.dtype_a)
+    issued = rules.issued(tile.block_m + tile.block_n, m + n) * element * depth
     copies = Work(
         read={
             "copy": issued * tile.lanes / most((tile.copy_bytes, 1)),
-            "port": staged * lines(problem.row * rules.ELEMENT_BYTES),
+            "port": staged * lines(problem.row * element),
             "l2": staged,
         },
         written={"shared": staged},
@@ -84,13 +87,11 @@ def product(problem: GemmProblem, tile: LibraryTile, limits: Limits) -> Activity
     both = Overlap((products, converted)) if converted.operations else products
     # Elements that are copied one by one pass the registers, and products hide beneath them.
     single = where(tile.copy_bytes < rules.WORD_BYTES, 1.0, 0.0)
-    block = Serial(
-        (
-            Overlap((Repeat(single, both), copies)),
-            Repeat(1 - single, both),
-            Work(slots={"cycle": slices * tile.wait}),
-        )
-    )
+    waits = Work(slots={"cycle": slices * tile.wait})
+    if unit == "vector":
+        block: Activity = Overlap((products, copies, waits))
+    else:
+        block = Serial((Overlap((Repeat(single, both), copies)), Repeat(1 - single, both), waits))
     partial = where(tile.split > 1, 1.0, 0.0) * (1 - tile.in_turn)
     # Kernels for words hand on parts in the format of the output, most others in fp32 (names).
     item = where(single > 0, PARTIAL_BYTES, bytes_of(problem.dtype_out))
@@ -109,6 +110,7 @@ def product(problem: GemmProblem, tile: LibraryTile, limits: Limits) -> Activity
     body = Overlap(
         (
             Waves(blocks, limits.processors * resident, Serial((block, epilogue))),
+            Work(slots={"cycle": turned * tile.split * rules.TURN}),
             Serial(
                 (
                     Work(read={"dram": read}, written={"dram": written + spilled}),
@@ -131,13 +133,13 @@ def added(
     problem: GemmProblem,
     tile: LibraryTile,
     limits: Limits,
-    waits: tuple[float, float] = (rules.ADDED_PART, rules.ADDED_WAVE),
+    waits: tuple[float, float] = (rules.ADDED, rules.ADDED_WAVE),
 ) -> Amount:
     """Clocks that the kernel waits which adds parts: for each, and for waves of its blocks."""
     rows, columns = ceil_div(problem.M, rules.ADDED_M), ceil_div(problem.N, rules.ADDED_N)
     waves = rows * columns * problem.batch / (rules.ADDERS * limits.processors)
     part, wave = waits
-    return tile.split * part + waves * wave
+    return tile.split * where(tile.added > 0, tile.added, part) + waves * wave
 
 
 def columns_of(problem: GemmProblem, tile: LibraryTile, limits: Limits) -> Activity:

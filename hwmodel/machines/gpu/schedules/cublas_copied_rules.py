@@ -1,10 +1,10 @@
-"""The kernels that cuBLAS 13 launches for 16-bit products whose rows begin off 16 bytes.
+"""The kernels that cuBLAS 13 launches where threads copy: 16-bit rows off 16 bytes, and fp32.
 
-Tiles, warps and residents are read from the names and grids of 1,370 launches of an H200
+Tiles, warps and residents are read from the names and grids of 2,450 launches of an H200
 (validation/data, launches.csv); which of them runs `cublas_copied_choice` says.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
@@ -48,20 +48,19 @@ BEGIN = 0.8
 MEMSET = 0.84
 """The node that clears counters, in launches (2.1 us)."""
 
-ADDING, ADDED_PART, ADDED_WAVE, ADDERS = 0.84, 104.0, 2250.0, 4
+ADDING, ADDED, ADDED_WAVE, ADDERS = 0.84, 104.0, 2250.0, 4
 """The kernel that adds parts: over the reduction of bulk kernels, clocks for each part and each
 wave of its blocks, of which so many share a processor."""
 ADDED_M, ADDED_N = 16, 32
 """Rows and columns of such a block (read from grids)."""
 
+TURN = 400.0
+"""Clocks from one part of a sum to the next that is added in turn."""
+
 NARROW_N, NARROW_M = 8, 10
 """Columns of a block, most rows (read from names and grids)."""
 NARROW_RESIDENT, NARROW_TWO, NARROW_THREE = 5, 6, 8
 """Blocks that share a processor, by registers: of kernels for two rows and for three others."""
-
-NARROW_WORDS_M, NARROW_WORDS_N, NARROW_WORDS_K = 6, (800, 1600), 5000
-"""Of fp32: columns from which on two rows pass the vector units, and up to four; most rows of up to
-such a K."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,6 +75,8 @@ class Kernels:
     resident: Array
     lanes: Array
     wait: Array
+    effort: Array
+    added: Array
 
 
 def _wmma(width: int) -> dict[str, tuple[float, ...]]:
@@ -84,25 +85,29 @@ def _wmma(width: int) -> dict[str, tuple[float, ...]]:
     blocks |= {(32, 64, 1): 9, (32, 64, 2): 6, (32, 128, 1): 8, (32, 128, 2): 5}
     words = width == WORD_BYTES
     waits, issue = (STAGE_WAITS, WMMA_ISSUE) if words else (ALONE_WAITS, ALONE_ISSUE)
-    lanes = WMMA_LANES if words else ALONE_LANES
+    lanes, effort = (WMMA_LANES, 1.0) if words else (ALONE_LANES, SHALLOW)
     found: dict[str, tuple[float, ...]] = {}
     for (side, depth, stages), resident in blocks.items():
         warps = side * side / 256
         copies = 2 * side * depth * ELEMENT_BYTES / width / 32 / warps
         wait = waits[stages - 1] + issue * copies
-        found[f"wmma {side}x{depth}x{stages}"] = (side, side, depth, warps, resident, lanes, wait)
+        name, shape = f"wmma {side}x{depth}x{stages}", (side, side, depth, warps, resident)
+        found[name] = (*shape, lanes, wait, effort, ADDED)
     return found
 
 
 MMA = {
-    f"mma {n}x{m}": (n, m, 64, warps, resident, MMA_LANES, AHEAD_WAIT)
+    f"mma {n}x{m}": (n, m, 64, warps, resident, MMA_LANES, AHEAD_WAIT, 1.0, ADDED)
     for n, m, warps, resident in (
         *((256, 128, 8, 1), (128, 256, 8, 1), (256, 64, 4, 1)),
         *((128, 128, 4, 2), (128, 64, 4, 3)),
     )
 }
 SINGLE = {
-    f"single {n}x{m}": (n, m, 32, w, resident, lanes, SINGLE_WAIT + SINGLE_ISSUE * (n + m) / w)
+    f"single {n}x{m}": (
+        *(n, m, 32, w, resident, lanes),
+        *(SINGLE_WAIT + SINGLE_ISSUE * (n + m) / w, SHALLOW, ADDED),
+    )
     for n, m, w, resident, lanes in (
         (64, 64, 4, 5, SINGLE_LANES),
         (128, 128, 4, 2, SINGLE_LANES),
@@ -111,31 +116,68 @@ SINGLE = {
 }
 """Columns, rows and depth of tiles, warps, residents (read from names), lanes and waits."""
 
+VECTOR_DEPTH = 8
+"""Terms of K in a slice of fp32's kernels, whose copies hide beneath their products."""
+
+VECTOR_PART = 494.0
+"""Clocks that each part takes in the kernel that adds them: there one of tiles of its own."""
+
+VECTOR = {
+    f"{name} {n}x{m}": (n, m, VECTOR_DEPTH, warps, resident, 0.0, wait, effort, added)
+    for name, n, m, warps, resident, wait, effort, added in (
+        ("ffma", 256, 128, 8, 1, 811.0, 1.01, VECTOR_PART),
+        ("ffma", 128, 256, 8, 1, 811.0, 1.01, VECTOR_PART),
+        ("ffma", 128, 128, 4, 2, 263.0, 1.126, VECTOR_PART),
+        ("ffma", 256, 64, 4, 2, 309.0, 1.146, 1763.0),
+        ("ffma", 64, 256, 4, 2, 285.0, 1.155, VECTOR_PART),
+        ("ffma", 128, 64, 4, 2, 517.0, 0.921, VECTOR_PART),
+        ("ffma", 64, 128, 4, 2, 353.0, 1.124, VECTOR_PART),
+        ("ffma", 128, 32, 2, 4, 666.0, 1.268, 896.0),
+        ("ffma", 32, 128, 4, 4, 357.0, 1.3, VECTOR_PART),
+        ("ffma", 64, 64, 4, 4, 274.0, 1.251, VECTOR_PART),
+        ("ffma", 64, 32, 2, 9, 246.0, 1.784, VECTOR_PART),
+        ("ffma", 32, 64, 4, 4, 457.0, 1.102, VECTOR_PART),
+        ("ffma", 32, 32, 2, 12, 373.0, 1.502, VECTOR_PART),
+        ("simt", 128, 256, 8, 1, 765.0, 1.346, ADDED),
+        ("simt", 128, 128, 8, 2, 263.0, 1.126, ADDED),
+        ("simt", 128, 64, 4, 4, 517.0, 0.921, ADDED),
+        ("simt", 128, 32, 4, 6, 283.0, 3.69, ADDED),
+        ("simt", 64, 64, 4, 6, 424.0, 1.401, ADDED),
+        ("largek", 64, 8, 4, 12, 611.0, 5.17, ADDED),
+    )
+}
+"""Columns and rows of fp32's tiles, warps, residents, clocks that a slice waits and what products
+take over the vector units' rate: xmma ffma, cutlass simt, and sgemm_largek, whose parts are added
+to C by atomics."""
+
 
 def _columns(kernels: dict[str, tuple[float, ...]]) -> Kernels:
-    narrow = {cublas_copied_choice.NARROW: SINGLE["single 64x64"]}  # fields that it does not read
+    any_ = next(iter(kernels.values()))  # fields that it does not read
+    narrow = {cublas_copied_choice.NARROW: any_}
     every = kernels | narrow
     return Kernels(tuple(every), *np.array(list(every.values()), dtype=np.float64).T)
 
 
 KERNELS = {
-    WORD_BYTES: _columns(MMA | _wmma(WORD_BYTES)),
-    ELEMENT_BYTES: _columns(SINGLE | _wmma(ELEMENT_BYTES)),
+    ("matrix", WORD_BYTES): _columns(MMA | _wmma(WORD_BYTES)),
+    ("matrix", ELEMENT_BYTES): _columns(SINGLE | _wmma(ELEMENT_BYTES)),
+    ("vector", WORD_BYTES): _columns(VECTOR),
 }
-"""By the bytes of a copy."""
+"""By the unit that multiplies and the bytes of a copy."""
 
 
-def chosen(problem: GemmProblem, width: int, limits: Limits) -> dict[str, Any]:
+def chosen(problem: GemmProblem, unit: str, width: int, limits: Limits) -> dict[str, Any]:
     """Fields of the tiles for operands whose copies are so wide, of one point or many.
 
     Which kernel and how K is split `cublas_copied_choice` says; several single elements of K are
     copied at once where it is a multiple of 4.
     """
-    choice = cublas_copied_choice.chosen(problem, base_of(problem.dtype_a), width, limits)
-    kernels = KERNELS[width]
+    dtype = "fp32" if unit == "vector" else base_of(problem.dtype_a)
+    choice = cublas_copied_choice.chosen(problem, dtype, width, limits)
+    kernels = KERNELS[unit, width]
     place = np.array([kernels.names.index(name) for name in choice.names])[choice.kernel]
-    names = ("block_n", "block_m", "block_k", "warps", "resident", "lanes", "wait")
-    found = {name: getattr(kernels, name)[place] for name in names}
+    names = [each.name for each in fields(kernels) if each.name != "names"]
+    found: dict[str, Any] = {name: getattr(kernels, name)[place] for name in names}
     m, n, k = (np.asarray(size, np.float64) for size in (problem.M, problem.N, problem.K))
     fours = (width == ELEMENT_BYTES) & (k % 4 == 0)
     found["lanes"] = found["lanes"] * np.where(fours, FOURS, 1)
@@ -147,7 +189,6 @@ def chosen(problem: GemmProblem, width: int, limits: Limits) -> dict[str, Any]:
     found = _columns_where(choice.narrow | (m == 1), found, m)  # one row is a vector
     told = {name: np.atleast_1d(np.asarray(v, np.float64)) for name, v in found.items()}
     apart = {"multicast": 1.0, "copy_bytes": float(width), "persistent": 0.0}
-    apart["effort"] = SHALLOW if width == ELEMENT_BYTES else 1.0
     return told | apart
 
 
@@ -159,12 +200,10 @@ def _columns_where(narrow: Array, found: dict[str, Any], m: Array) -> dict[str, 
     return found | changed | {"narrow": narrow}
 
 
-def narrowed(found: dict[str, Any], problem: GemmProblem, few_too: bool) -> dict[str, Any]:
-    """The fields of words' tiles, with those of narrow kernels for one row, or few of fp32's."""
-    m, n, k = (np.array(size, np.float64, ndmin=1) for size in (problem.M, problem.N, problem.K))
-    short = (m <= NARROW_WORDS_M) & (n >= NARROW_WORDS_N[1]) & (k <= NARROW_WORDS_K)
-    few = ((m == 2) & (n >= NARROW_WORDS_N[0])) | ((m <= 4) & (n >= NARROW_WORDS_N[1])) | short
-    return _columns_where((m == 1) | (few & few_too), found, m)
+def narrowed(found: dict[str, Any], problem: GemmProblem) -> dict[str, Any]:
+    """The fields of words' tiles, with those of the narrow kernel for one row."""
+    m = np.array(problem.M, np.float64, ndmin=1)
+    return _columns_where(m == 1, found, m)
 
 
 def issued(full: Any, inside: Any) -> Any:

@@ -5,8 +5,9 @@ here without a time, by counts of clocks that need no rate of the device. Two fa
 Where every row of A, B and C begins on a multiple of 16 bytes, persistent kernels (named nvjet)
 move slices of 128 bytes with the bulk copy engine. One side of a tile, along M or N, is a multiple
 of 64, the rows of a warpgroup's matrix instruction; the other is a multiple of 8, and is most often
-the least whose grid still fits one or two waves. Elsewhere, and for fp32, older kernels copy
-operands thread by thread; their tiles are powers of two and several share a processor.
+the least whose grid still fits one or two waves. Elsewhere older kernels copy operands
+thread by thread; their tiles are powers of two and several share a processor (those of 16 bits and
+of fp32 are in `cublas_copied_rules`).
 
 Tiles, their limits and the alignments are read from the names and grids of the kernels launched
 for some 1,800 shapes (validation/data, launches.csv). The weights of the costs are fitted to those
@@ -23,8 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hwmodel.hardware.hardware import Limits
-from hwmodel.machines.gpu.schedules.gemm import OPERAND_SLOTS, PARTIAL_BYTES, GemmProblem
-from hwmodel.machines.gpu.units import product_unit
+from hwmodel.machines.gpu.schedules.gemm import PARTIAL_BYTES, GemmProblem
 from hwmodel.quantity.arithmetic import floor_div, where
 from hwmodel.quantity.dtypes import bytes_of, element_bytes
 from hwmodel.quantity.units import Amount
@@ -141,12 +141,6 @@ PAIRED = _copied(
 WORDS = _copied((*((n, m, r, 1.0) for n, m, r in (*MMA_SIDES, (128, 64, 2), (64, 64, 3))),))
 """tf32 copied by threads (cutlass_80, m16n8k8)."""
 
-VECTOR_SIDES = ((128, 128), (256, 64), (64, 256), (64, 128), (128, 64))
-VECTOR = _copied(
-    (*((n, m, 2, 1.0) for n, m in VECTOR_SIDES), (64, 64, 4, 1.0), (32, 32, 8, 1.0)), 1.4
-)
-"""fp32 on the vector units (sm80_xmma ffma, simt_sgemm)."""
-
 MATRIX_SHARE, PORT_SHARE, L2_BYTES_PER_CLOCK = 0.894, 0.879, 4997.0
 LEAST_SLICE, TILE, STORE = 210.6, 4670.0, 0.7
 """Clocks of a slice at least, of each tile, and of each byte of it stored."""
@@ -155,7 +149,7 @@ SPLIT, PARTIAL = 3584.0, 0.49
 """Clocks of a second kernel, and of the partial sums over those of the L2's bandwidth."""
 
 DRAM_BYTES_PER_CLOCK, COMPUTE_WEIGHT = 2732.0, 0.173
-COPY_PER_CLOCK, COPIED_LATENCY, VECTOR_LATENCY, COPIED_STORE = 3.2, 350.0, 175.0, 0.15
+COPY_PER_CLOCK, COPIED_LATENCY, COPIED_STORE = 3.2, 350.0, 0.15
 """Copy instructions a clock; clocks of a slice that nothing hides; of each output."""
 
 
@@ -263,7 +257,6 @@ def copied(
 ) -> Choice:
     """The tile of the kernels that copy thread by thread: products and copies take turns."""
     element = element_bytes(problem.dtype_a)
-    unit, _ = product_unit(problem.dtype_a, problem.dtype_b)
     m, n, k = _sizes(problem)
     batch, processors = _single(problem.batch), _single(limits.processors)
     narrow = menu.along == NARROW
@@ -276,16 +269,12 @@ def copied(
     blocks = tiles * split
     area = tile_m * tile_n
     product = area / 64 * menu.effort
-    if unit == "vector":
-        product = 8 * product * (1 + OPERAND_SLOTS * (1 / tile_m + 1 / tile_n))
     width = _single(copy_bytes)
     copies = (m / rows + n / columns) * COPIED_SLICE_BYTES / width / COPY_PER_CLOCK
     each = np.ceil(blocks / processors)
     turns = np.ceil(each / menu.resident)
     steps = np.ceil(slices / split)
-    busy = np.maximum(product, copies) if unit == "vector" else product + copies
-    waits = VECTOR_LATENCY if unit == "vector" else COPIED_LATENCY
-    clocks = steps * np.maximum(each * busy, turns * waits)
+    clocks = steps * np.maximum(each * (product + copies), turns * COPIED_LATENCY)
     clocks = clocks + each * area * COPIED_STORE + _reduction(m, n, batch, split)
     cost = (1 + COMPUTE_WEIGHT) * clocks + TILE
     cost = np.where(narrow & (m > NARROW_ROWS), np.inf, cost)

@@ -21,7 +21,7 @@ class LibraryTile(GemmTile):
     Of kernels that copy by threads: `wait` are the clocks of a slice that no other block's work
     hides, `lanes` what their copies take over those of 4 bytes that run ahead; `in_turn` is 1 where
     parts of K are added to C one after the other, and `narrow` 1 where a few rows pass through the
-    vector units.
+    vector units; `added` are the clocks of a part in the kernel that adds them.
     """
 
     effort: Amount = 1.0
@@ -33,6 +33,7 @@ class LibraryTile(GemmTile):
     lanes: Amount = 1.0
     in_turn: Amount = 0
     narrow: Amount = 0
+    added: Amount = 0
 
 
 @dataclass(frozen=True)

@@ -65,7 +65,7 @@ def test_aligned_products_move_slices_in_bulk(m: int, n: int, k: int) -> None:
         pytest.param(64, 68, "bf16", 4, id="8 bytes are copied by fours"),
         pytest.param(63, 64, "bf16", 2, id="odd N: the output's rows are not aligned"),
         pytest.param(64, 63, "tf32", 4, id="odd K of four bytes each"),
-        pytest.param(64, 64, "fp32", 16, id="vector units know no bulk kernels"),
+        pytest.param(64, 64, "fp32", 4, id="vector units know no bulk kernels"),
     ],
 )
 def test_other_alignments_are_copied_by_threads(n: int, k: int, dtype: str, copied: int) -> None:
@@ -128,12 +128,7 @@ def test_counts_are_those_of_a_walk_of_blocks(sizes: tuple[int, int, int], dtype
     counts = totals(cublas.activity(problem(m, n, k, dtype), found, H200))
     unit, number = ("matrix", "bf16") if dtype == "bf16" else ("vector", "fp32")
     issued = float(counts.operations[unit, "flop", number]) / (flop * float(found.effort))
-    # A thread of 16 x 16 fetches its part of a row and of a column for each product of the two.
-    fetches = (found.block_m / 16 + found.block_n / 16) / (found.block_m * found.block_n / 256)
-    if unit == "matrix":
-        assert issued == pytest.approx(1)
-    else:
-        assert 1 + fetches < issued < 1 + 1.5 * fetches
+    assert issued == pytest.approx(1)
     assert counts.written["shared"] == pytest.approx(staged)
 
 

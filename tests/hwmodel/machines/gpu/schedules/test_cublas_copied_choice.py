@@ -16,6 +16,8 @@ H200 = limits(device("h200"))
 
 
 TILE = re.compile(r"(wmma|80|75)_tensorop\w*?_(\d+)x(\d+)_(?:(\d+)x(\d))?")
+VECTOR_TILE = re.compile(r"f32f32_f32f32_f32_tn_n_tilesize(\d+)x(\d+)x8")
+"""Of xmma, rows first."""
 
 
 def test_most_kernels_that_were_traced_are_named() -> None:
@@ -36,6 +38,23 @@ def test_most_kernels_that_were_traced_are_named() -> None:
             met[dtype].append(found.names[int(found.kernel[0])] == told)
     assert np.mean(met["bf16"]) > 0.85
     assert np.mean(met["fp16"]) > 0.8
+
+
+def test_most_tiles_of_the_vector_units_are_named() -> None:
+    path = DATA / "h200" / "2026-11-30-az" / "launches.csv"
+    met: list[bool] = []
+    with path.open(encoding="utf-8", newline="") as file:
+        for row in csv.DictReader(file):
+            name = VECTOR_TILE.search(row["name"])
+            if row["dtype"] != "fp32" or name is None or row["launch"] != "0":
+                continue
+            sizes = (int(float(row[size])) for size in "MNK")
+            problem = GemmProblem(*sizes, dtype_a="fp32", dtype_b="fp32", dtype_out="fp32")
+            found = chosen(problem, "fp32", 4, H200)
+            met.append(found.names[int(found.kernel[0])] == f"ffma {name[2]}x{name[1]}")
+            if len(met) == 300:
+                break
+    assert np.mean(met) > 0.85
 
 
 @pytest.mark.parametrize("dtype", ["bf16", "fp16"])

@@ -163,6 +163,17 @@ class Division(Value):
         return [f"overlap: expected pp of 1, found {self.pp}; stages overlap by themselves"]
 
     @property
+    def idle(self) -> tuple[str, ...]:
+        """What was asked of parts that nothing is divided in, and changes nothing."""
+        fields = type(self).model_fields
+        degrees = {"attends": "cp", "dealt": "cp", "dispatch": "ep", "ends": "tp"}
+        return tuple(
+            f"parallel: {name}={getattr(self, name)} changes nothing where {degree} is 1"
+            for name, degree in degrees.items()
+            if getattr(self, degree) == 1 and getattr(self, name) != fields[name].default
+        )
+
+    @property
     def cut(self) -> bool:
         """Whether the batch of a replica passes in several parts."""
         return self.micro_batch is not None or self.overlap != "none"

@@ -18,6 +18,7 @@ from typer.core import TyperGroup
 from hwmodel.completion import tables
 from hwmodel.quantity.errors import HwmodelError, InputError, nearest
 from hwmodel.quantity.extras import extras_told
+from hwmodel.quantity.value import expectation
 from hwmodel.verbs.ask import VERBS, Question, question
 
 TRACEBACK = "HWMODEL_TRACEBACK"
@@ -198,6 +199,7 @@ def main() -> NoReturn:
         _complained(str(error))
         sys.exit(error.exit_status)
     except _USAGE as error:  # words that the command line does not know
+        error.message = expectation(error.message)
         _told(error, error.format_message())
         with contextlib.suppress(OSError):
             error.show()

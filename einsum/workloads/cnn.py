@@ -174,6 +174,8 @@ def _shipped(name: str, resolution: int | None, width: float, classes: int | Non
     if name not in NETWORKS and name in shorthand.names() and width == 1.0:
         return shorthand.network(name, resolution, classes)
     if name not in NETWORKS:
+        if name in families.variants() or name in shorthand.names():
+            raise InputError(f"cnn: width: {name} was found at one width, 1.0; found {width}")
         known = (*NETWORKS, *families.variants(), *shorthand.names())
         raise UnknownNameError(f"network (or file: {', '.join(FILES)})", name, known)
     family = NETWORKS[name]

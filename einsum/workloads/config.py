@@ -27,6 +27,7 @@ from hwmodel.quantity.errors import (
 )
 from hwmodel.quantity.printable import cut, printable, shown
 from hwmodel.quantity.reading import NAME_CHARACTERS, json_table, kind_of, name_of
+from hwmodel.quantity.value import expectation
 
 SHIPPED = Path(__file__).parent / "configs"
 PARTS = ("text", "vision")
@@ -66,6 +67,9 @@ def read_config(
         f"{where}: key {key!r} (value {shown(data[key])}) was ignored as asked"
         for key in data
         if key in ignored
+    ]
+    warnings += [
+        f"{where}: {UnknownNameError('key to ignore', key, data)}" for key in ignored - data.keys()
     ]
     kept = {key: value for key, value in data.items() if key not in ignored}
     if as_ is None:
@@ -357,4 +361,4 @@ def _first_complaint(error: ValidationError) -> str:
     key = ".".join(str(part) for part in first["loc"])
     if first["type"] == "missing":
         return f"expected the key {key!r}, found none"
-    return f"{key}: {first['msg']}, found {shown(first['input'])}"
+    return f"{key}: {expectation(first['msg'])}, found {shown(first['input'])}"

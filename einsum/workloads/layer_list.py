@@ -27,6 +27,7 @@ from hwmodel.einsum.workloads.laid import NUMBERS, Laid, Shape
 from hwmodel.einsum.workloads.layer import Network
 from hwmodel.quantity.errors import InputError, UnknownNameError
 from hwmodel.quantity.reading import LAYERS, name_of
+from hwmodel.quantity.value import expectation
 from hwmodel.quantity.yaml import table
 
 FILES = (".yaml", ".yml", ".json")
@@ -97,7 +98,7 @@ def read(path: str | Path, resolution: int | None = None, classes: int | None = 
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         key = ".".join(map(str, first["loc"]))
-        raise InputError(f"{where}: {key}: {first['msg']}") from None
+        raise InputError(f"{where}: {key}: {expectation(first['msg'])}") from None
     if sum(entry.times for entry in listed.layers) > LAYERS:
         raise InputError(f"{where}: layers: expected {LAYERS} at most")
     given = resolution or listed.resolution

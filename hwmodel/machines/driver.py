@@ -266,6 +266,7 @@ def estimated(
         assumptions=tuple(dict.fromkeys(said)),
         everywhere=(
             *workload.warnings,
+            *(workload.served.ways.idle if workload.served else ()),
             *run.warnings,
             *(() if step is None else step.engine.unmeasured(machine.calibration)),
             *dict.fromkeys(warned(joints)),

@@ -105,7 +105,8 @@ def cost(
             )
         made = _on_one_switch(op, thinned(size_bytes, ranks, fan), ranks, hardware, library)
         return replace(made, assumptions=(*made.assumptions, AS_NCCL)) if sent else made
-    return _on_topology(op, size_bytes, ranks, hardware, topology, groups, fan, sent, algorithm)
+    made = _on_topology(op, size_bytes, ranks, hardware, topology, groups, fan, sent, algorithm)
+    return _as_library(made, hardware, topology, library)
 
 
 def thinned(size_bytes: Amount, ranks: Amount, fan: Fan | None) -> Amount:
@@ -131,7 +132,7 @@ def _on_one_switch(
     if library == "nccl:eager":
         tree, rates = _by_host(tree, rates, hardware)
         interval = interval[0] ** WIDER, interval[1] ** WIDER
-        called = "launched by the host (a prior: 20 us by published all-reduces)"
+        called = BY_HOST
     joined = "one switch" if hardware.link.peers is None else "a link to each other device"
     return Cost(
         op,
@@ -148,8 +149,30 @@ def _on_one_switch(
     )
 
 
+def _as_library(made: Cost, hardware: Hardware, topology: Topology, library: str | None) -> Cost:
+    """Ways on a topology as a library launches them, of which small all-reduces are not known."""
+    own, _, how = (library or "nccl").partition(":")
+    told = (
+        f"{library}'s own small all-reduces are known behind one switch alone: on {topology.name}"
+    )
+    said = () if own == "nccl" else (f"collectives: {told} NCCL's ways stand for them",)
+    if how == "eager":
+        tree, rates = _by_host(made.tree, made.rates, hardware)
+        low, high = made.interval
+        made = replace(made, tree=tree, rates=rates, interval=(low**WIDER, high**WIDER))
+        said = (*said, f"collectives: {BY_HOST}")
+    return replace(made, assumptions=(*made.assumptions, *said))
+
+
+BY_HOST = "launched by the host (a prior: 20 us by published all-reduces)"
+"""What is told of a call outside of a graph."""
+
+
 def _by_host(tree: Activity, rates: Rates, hardware: Hardware) -> tuple[Activity, Rates]:
     """The same after what a call takes outside of a graph."""
+    if not hardware.launch.eager_s:
+        told = "nothing says how long its host takes to launch a kernel (launch.eager_s)"
+        raise CoverageError(f"{hardware.name}: collectives by the host: {told}")
     called = ("host", small.HOST_LAUNCHES * hardware.launch.eager_s)
     slots = {**rates.slots, "host call": called}
     return Serial((Work(slots={"host call": 1}), tree)), replace(rates, slots=slots)

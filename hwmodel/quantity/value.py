@@ -165,4 +165,18 @@ def _one_line(error: ValidationError) -> str:
     )
     more = error.error_count() - 1
     rest = f" (and {more} more)" if more else ""
-    return f"{place}: {first['msg']}{found}{rest}" if place else f"{first['msg']}{rest}"
+    told = expectation(first["msg"])
+    return f"{place}: {told}{found}{rest}" if place else f"{told}{rest}"
+
+
+SHOULD = "Input should be "
+
+
+def expectation(message: str) -> str:
+    """A complaint of pydantic in the words of other errors.
+
+    >>> expectation("Input should be a valid integer, unable to parse string as an integer")
+    'expected a valid integer'
+    """
+    before, here, after = message.partition(SHOULD)
+    return f"{before}expected {after.partition(', unable to')[0]}" if here else message

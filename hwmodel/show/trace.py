@@ -1,22 +1,29 @@
 """Answers as traces that Chrome, Perfetto and other viewers of timelines read.
 
-Of kernels in a row each has a complete event of all its runs together, which a model repeats from
-layer to layer. Of a step of training:
-
-The trace event format: a process with a thread for each rank of one pipeline, a complete event
-("X") for each pass in microseconds, and a counter ("C") for each rank of the bytes that it holds.
-After the passes of a rank come the exchanges that nothing hides, and the optimiser.
+The trace event format, microseconds. Of kernels in a row each has a complete event ("X") of all its
+runs together, which a model repeats from layer to layer, on the thread of one device; where batches
+flow through a pipeline they are those of one batch, and the name says so. Of a step of training a
+process has a thread for each rank of one pipeline, an event for each pass, and a counter ("C") for
+each rank of the bytes that it holds; after the passes of a rank come the exchanges that nothing
+hides, and the optimiser. Of a stream of requests each replica is a process, each request nestable
+asynchronous events ("b", "e"): its wait, its prompt and its answer, with a counter of how many wait
+and run. What the whole takes stands beside the events (`otherData`).
 """
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
+from hwmodel import __version__
 from hwmodel.quantity.errors import InputError
+from hwmodel.quantity.units import show
 from hwmodel.spine.estimate import Estimate
 from hwmodel.systems.pipelines.timing import levels
+from hwmodel.systems.serving.served import Served
 from hwmodel.systems.training.trained import Trained
 
 KINDS = {
@@ -32,10 +39,12 @@ MICRO = 1e6
 Event = dict[str, Any]
 
 
-def chrome(step: Trained | Estimate) -> dict[str, Any]:
+def chrome(step: Trained | Served | Estimate) -> dict[str, Any]:
     """The trace as data; raises `InputError` for a step without a timeline, and for many points."""
     if isinstance(step, Estimate):
         return _of_kernels(step)
+    if isinstance(step, Served):
+        return _of_requests(step)
     if step.timed is None:
         raise InputError("trace: expected a step with its timeline, found one without")
     ranks = range(len(step.timed.start_s))
@@ -44,14 +53,17 @@ def chrome(step: Trained | Estimate) -> dict[str, Any]:
         named = {"name": f"rank {rank}"}
         events += [_event("M", "thread_name", rank, args=named), *_passes(step, rank)]
         events += _held(step, rank)
-    return {"traceEvents": events, "displayTimeUnit": "ms"}
+    return _traced(events, step.step_time_s)
 
 
 def _of_kernels(found: Estimate) -> dict[str, Any]:
     """Kernels one after the other, the runs of each together."""
     if np.ndim(found.time_s):
         raise InputError(f"trace: expected one point, found {np.size(found.time_s)}")
-    events = [_event("M", "process_name", args={"name": f"{found.name} on {found.device}"})]
+    events = [
+        _event("M", "process_name", args={"name": f"{found.name} on {found.device}"}),
+        _event("M", "thread_name", args={"name": _lane(found)}),
+    ]
     start_s = 0.0
     for part in found.parts:
         runs, each_s = float(part.times), float(part.time_s)
@@ -60,10 +72,72 @@ def _of_kernels(found: Estimate) -> dict[str, Any]:
         span = _span(name, str(part.bottleneck), 0, start_s, runs * each_s)
         events.append({**span, "args": told})
         start_s += runs * each_s
-    return {"traceEvents": events, "displayTimeUnit": "ms"}
+    return _traced(events, float(found.time_s))
 
 
-def write(step: Trained | Estimate, path: str | Path) -> None:
+def _lane(found: Estimate) -> str:
+    """Whose kernels they are: of how many devices one, and of how many batches under way."""
+    devices = int(np.max(found.devices))
+    whose = "kernels" if devices == 1 else f"kernels of one of {devices} devices"
+    flow = found.flow
+    if flow is None or float(flow.wall) == 1:
+        return whose
+    return f"{whose}, one batch of {float(flow.passes):g}: all take {show(found.time_s, 's')}"
+
+
+def _of_requests(found: Served) -> dict[str, Any]:
+    """Requests of each replica, and how many wait and run."""
+    of, places = found.requests, np.array(found.ran.places)
+    start_s = float(of["arrival_s"].min())
+    events: list[Event] = []
+    for place in sorted(set(places.tolist())):
+        named = {"name": f"replica {place} of {found.name} on {found.device}"}
+        events.append({**_event("M", "process_name", args=named), "pid": place})
+        mine = np.flatnonzero(places == place)
+        marks = {
+            n: of[n][mine] - start_s for n in ("arrival_s", "scheduled_s", "first_s", "last_s")
+        }
+        for number, *times in zip(mine.tolist(), *(marks[n].tolist() for n in marks), strict=True):
+            tokens = {n: int(of[n][number]) for n in ("input", "output")}
+            spans = [(f"request {number}", times[0], times[-1])]
+            spans += [
+                (n, *times[at : at + 2]) for at, n in enumerate(("waits", "prompt", "answer"))
+            ]
+            for name, begin, end in spans:
+                for phase, at in (("b", begin), ("e", end)):
+                    told: dict[str, Any] = {"id": number, "cat": "request", "ts": at * MICRO}
+                    event = _event(phase, name, args=tokens if phase == "b" else {}, **told)
+                    events.append({**event, "pid": place})
+        events += _counted(marks, place)
+    return _traced(events, found.duration_s)
+
+
+def _counted(marks: Mapping[str, NDArray[np.float64]], place: int) -> list[Event]:
+    """How many requests of a replica wait, and run, whenever that changes."""
+    changes = [(marks["arrival_s"], 1, 0), (marks["scheduled_s"], -1, 1), (marks["last_s"], 0, -1)]
+    times = np.concatenate([each for each, _, _ in changes])
+    steps = np.repeat([(waits, runs) for _, waits, runs in changes], len(marks["last_s"]), axis=0)
+    order = np.argsort(times, kind="stable")
+    levels = np.cumsum(steps[order], axis=0)
+    return [
+        {
+            **_event("C", "requests", ts=at * MICRO, args={"waiting": waits, "running": runs}),
+            "pid": place,
+        }
+        for at, (waits, runs) in zip(times[order].tolist(), levels.tolist(), strict=True)
+    ]
+
+
+def _traced(events: list[Event], time_s: float) -> dict[str, Any]:
+    """Events, and what all of it takes."""
+    return {
+        "traceEvents": events,
+        "displayTimeUnit": "ms",
+        "otherData": {"time_us": time_s * MICRO, "version": f"hwmodel {__version__}"},
+    }
+
+
+def write(step: Trained | Served | Estimate, path: str | Path) -> None:
     """Write the trace to a file; raises `InputError` where it cannot be written."""
     text = json.dumps(chrome(step))
     try:

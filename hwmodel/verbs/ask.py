@@ -20,6 +20,7 @@ from pydantic_core.core_schema import any_schema
 from hwmodel.quantity.checked import checked, named
 from hwmodel.quantity.errors import InputError, UnknownNameError
 from hwmodel.quantity.printable import shown
+from hwmodel.quantity.value import expectation
 
 VERBS: Mapping[str, str] = {
     "predict": "hwmodel.verbs.predict:Predict",
@@ -135,9 +136,7 @@ class Question(BaseModel):
             if first["type"] == "missing":
                 told = f"expected the field {place!r}, found none"
             else:
-                why = first["msg"].removeprefix("Input ")
-                told = f"{place}: {why.replace('should be', 'expected')}, found"
-                told = f"{told} {shown(first['input'])}"
+                told = f"{place}: {expectation(first['msg'])}, found {shown(first['input'])}"
             raise InputError(f"{cls.verb}: {told}") from None
 
     @classmethod

@@ -136,14 +136,15 @@ def of_estimate(estimate: Any, on: Machine | None, out: str) -> None:
 
 
 def _trace(answer: Any, out: str) -> None:
-    """Kernels in a row, or a step of training, as a trace for Chrome and Perfetto."""
+    """Kernels in a row, a step of training or a stream, as a trace for Chrome and Perfetto."""
     from hwmodel.show.trace import write
+    from hwmodel.systems.serving.served import Served
     from hwmodel.systems.training.trained import Trained
 
-    if not isinstance(answer, (Trained, Estimate)):
+    if not isinstance(answer, (Trained, Served, Estimate)):
         raise InputError(
             f"{out}: expected a picture's ending, such as .png; traces (.json) are of kernels in a"
-            " row and of steps of training"
+            " row, of steps of training and of streams of requests"
         )
     write(answer, out)
 

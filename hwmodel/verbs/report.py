@@ -15,6 +15,7 @@ from hwmodel.hardware.calibration import Family
 from hwmodel.hardware.hardware import Hardware
 from hwmodel.machines.driver import Machine, Workload, machine_of, predict
 from hwmodel.quantity.errors import HwmodelError, InputError
+from hwmodel.quantity.reading import why
 from hwmodel.show.page import Section, code, page
 from hwmodel.spine.estimate import Estimate
 from hwmodel.text.markup import Brief
@@ -51,11 +52,15 @@ class Reported(Brief):
         return told | {"bytes": len(self.html.encode()), "out": self.out}
 
     def write(self, path: str | Path) -> None:
-        """Write the page; raises `InputError` where that cannot be done."""
+        """Write the page; raises `InputError` where that cannot be done, or is no page's name."""
+        if Path(path).suffix.lower() not in (".html", ".htm"):
+            raise InputError(
+                f"{path}: expected a page's name, which ends in .html; print it to PDF"
+            )
         try:
             Path(path).write_text(self.html, encoding="utf-8")
         except (OSError, ValueError) as error:
-            raise InputError(f"{path}: expected a place to write to: {error}") from None
+            raise InputError(f"{path}: expected a place to write to: {why(error)}") from None
 
     def __str__(self) -> str:
         """Where it is, and what is in it."""

@@ -41,5 +41,5 @@ def test_a_division_says_the_table_that_it_was_made_from() -> None:
 def test_words_of_no_division_are_refused() -> None:
     with pytest.raises(UnknownNameError, match="did you mean 'tp'"):
         Division.of({"tpp": 2})
-    with pytest.raises(InputError, match="attends: Input should be 'all-gather', 'ring'"):
+    with pytest.raises(InputError, match="attends: expected 'all-gather', 'ring'"):
         Division.of({"cp": 2, "attends": "rings"})

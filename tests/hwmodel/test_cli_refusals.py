@@ -69,7 +69,7 @@ def test_bad_input_is_one_line_and_status_2(
         ("[]", "config.json: expected a JSON object of config keys, found list"),
         ('{"model_type": "rnn"}', "unknown architecture (model_type of"),
         ('{"hidden_size": 4}', "expected the key 'model_type', found none; `hwmodel models` lists"),
-        ('{"model_type": "llama", "hidden_size": "big"}', "hidden_size: Input should be a valid"),
+        ('{"model_type": "llama", "hidden_size": "big"}', "hidden_size: expected a valid"),
     ],
 )
 def test_a_bad_config_names_its_file_and_place(

@@ -24,6 +24,7 @@ from hwmodel.einsum.workloads.record import Count
 from hwmodel.einsum.workloads.registry import known, record
 from hwmodel.quantity.errors import InputError
 from hwmodel.quantity.printable import shown
+from hwmodel.quantity.value import expectation
 
 MODEL_TYPES = ("block_transformer",)
 
@@ -71,7 +72,7 @@ class Config(AnyConfig):
         except ValidationError as error:
             first = error.errors(include_url=False)[0]
             key = ".".join(map(str, first["loc"]))
-            raise InputError(f"{where}: {name}: {key}: {first['msg']}") from None
+            raise InputError(f"{where}: {name}: {key}: {expectation(first['msg'])}") from None
         made.check(f"{where}: {name}")
         assert isinstance(made, Decoder)
         return made

@@ -20,6 +20,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from hwmodel.hardware.hardware import Hardware
+from hwmodel.machines.gpu.engines.shipped import engine as engine_of
 from hwmodel.quantity.errors import CoverageError, InputError, UnknownNameError
 from hwmodel.systems.serving.requests import Stay
 
@@ -165,6 +166,7 @@ def scheduler_of(engine: Any) -> Scheduler:
     """The rules of an engine by its name; raises `CoverageError` where it schedules nothing."""
     name = engine if isinstance(engine, str) else engine.name
     if name not in SCHEDULERS:
+        engine_of(engine)  # refuses what is none
         raise CoverageError(
             f"serving: engine: found {name!r}, which schedules no stream of requests; say whose"
             " rules it has (scheduler='vllm'), or leave engine out"

@@ -90,7 +90,7 @@ def test_a_list_is_a_workload_like_any_network(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("layer", "said"),
     [
-        ({"kind": "magic"}, "layers.1.kind: Input should be"),
+        ({"kind": "magic"}, "layers.1.kind: expected"),
         ({"kind": "conv"}, "layers.1: expected filters of conv, transposed and linear"),
         (
             {"kind": "mean", "filters": 3},

@@ -106,7 +106,7 @@ def test_a_what_if_is_a_new_value() -> None:
             {"links": [{"between": ["a", "b", "a"], "bandwidth": "1 GB/s"}]},
             "links.0.between: Tuple should have at most 2 items",
         ),
-        ({"nodes": [{"name": "a", "kind": "gpu"}]}, "nodes.0.kind: Input should be 'device'"),
+        ({"nodes": [{"name": "a", "kind": "gpu"}]}, "nodes.0.kind: expected 'device'"),
     ],
 )
 def test_impossible_topologies_are_refused_with_the_place(

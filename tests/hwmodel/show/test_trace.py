@@ -54,13 +54,14 @@ def test_a_picture_that_ends_in_json_is_a_trace_of_a_step_and_of_nothing_else(
     of_estimate(STEP, "h100", str(out))
     assert json.loads(out.read_text()) == chrome(STEP)
     found = hw.compare(hw.workloads.gemm(M=64, N=64, K=64), on=["h100"])
-    with pytest.raises(InputError, match=r"traces .* are of kernels in a row and of steps of"):
+    with pytest.raises(InputError, match=r"traces .* are of kernels in a row, of steps of train"):
         of_estimate(found, "h100", str(out))
 
 
 def test_kernels_in_a_row_are_a_trace_without_gaps() -> None:
     step = hw.predict(hw.model("llama-3.2-1b").decode(batch=8, context=1000), "h200")
-    named, *spans = chrome(step)["traceEvents"]
+    named, lane, *spans = chrome(step)["traceEvents"]
+    assert (lane["name"], lane["args"]["name"]) == ("thread_name", "kernels")
     assert named["args"]["name"].startswith("llama-3.2-1b decode on NVIDIA H200")
     assert [each["name"].split(",")[0] for each in spans] == [part.name for part in step.parts]
     ends = [each["ts"] + each["dur"] for each in spans]
@@ -69,3 +70,33 @@ def test_kernels_in_a_row_are_a_trace_without_gaps() -> None:
     many = hw.predict(hw.workloads.gemm(M=hw.logspace(64, 512, 3), N=64, K=64), "h200")
     with pytest.raises(hw.InputError, match="expected one point, found 3"):
         chrome(many)
+
+
+def test_a_batch_of_a_pipeline_is_told_as_one_of_several() -> None:
+    machine, ways = hw.device("h200") * 4, {"pp": 4, "micro_batch": 8}
+    step = hw.predict(hw.model("llama-3.2-1b").decode(32, 500), machine, parallel=ways)
+    trace = chrome(step)
+    lane, *spans = trace["traceEvents"][1:]
+    assert lane["args"]["name"].startswith("kernels of one of 4 devices, one batch of 4: all take")
+    one_us = spans[-1]["ts"] + spans[-1]["dur"]
+    assert one_us * step.wall == pytest.approx(trace["otherData"]["time_us"])
+
+
+def test_requests_of_a_stream_wait_are_read_and_answered_in_time() -> None:
+    asked: dict[str, Any] = {"rate_per_s": 8, "input": 500, "output": 50, "requests": 30}
+    found: Any = hw.predict(hw.model("llama-3.2-1b").serving(**asked, devices=2), "h200")
+    events = chrome(found)["traceEvents"]
+    spans: dict[tuple[int, str], dict[str, Any]] = {}
+    for event in (each for each in events if each["ph"] in "be"):
+        spans.setdefault((event["id"], event["name"]), {})[event["ph"]] = event
+    assert len(spans) == 30 * 4
+    mean_us = [
+        sum(span["e"]["ts"] - span["b"]["ts"] for (_, n), span in spans.items() if n == name) / 30
+        for name in ("waits", "prompt", "answer")
+    ]
+    assert mean_us[0] + mean_us[1] == pytest.approx(found.ttft_s * 1e6)
+    assert mean_us[2] == pytest.approx(found.tpot_s * 49e6)
+    for replica in (0, 1):
+        counted = [e for e in events if e["ph"] == "C" and e["pid"] == replica]
+        assert counted[-1]["args"] == {"waiting": 0, "running": 0}
+        assert min(min(each["args"].values()) for each in counted) == 0

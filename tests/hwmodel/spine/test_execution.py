@@ -119,7 +119,7 @@ REFUSED: dict[str, Mapping[str, Any]] = {
         **{"pp": 3, "schedule": "dualpipe", "global_batch": 6}
     },
     "unknown schedule '1f1c'.*did you mean '1f1b'": {"pp": 2, "schedule": "1f1c"},
-    "recompute: Input should be 'none', 'selective', 'full' or 'reversible'": {"recompute": "some"},
+    "recompute: expected 'none', 'selective', 'full' or 'reversible'": {"recompute": "some"},
     "ends: expected divided, as steps of training": {"tp": 2, "ends": "whole"},
     "recompute_layers: expected recompute=selective or full": {"recompute_layers": 2},
     "unknown kind of parallelism 'tpp'.*did you mean 'tp'": {"tpp": 2},

@@ -26,7 +26,7 @@ def test_what_makes_no_sense_is_refused() -> None:
         Offload.of({"windows": 3})
     with pytest.raises(InputError, match="offload: window: expected"):
         Offload.of({"window": 0})
-    with pytest.raises(InputError, match="offload: what: Input should be 'weights', 'cache'"):
+    with pytest.raises(InputError, match="offload: what: expected 'weights', 'cache'"):
         Offload.of({"what": "optimizer"})
     with pytest.raises(InputError, match="expected a table such as"):
         Offload.of("24 GB/s")  # pyright: ignore[reportArgumentType]

@@ -24,6 +24,7 @@ from typing import Any
 from hwmodel.machines.gpu.libraries.shipped import libraries
 from hwmodel.machines.run import COLD, L2
 from hwmodel.quantity.errors import InputError, nearest
+from hwmodel.quantity.printable import shown
 from hwmodel.quantity.units import amount
 from hwmodel.text.frames import columns_in, is_frame
 from hwmodel.validation import engine_tables
@@ -160,6 +161,9 @@ def _lines(table: Any) -> tuple[Path, list[dict[str, str]]]:
         return Path(FRAME), [
             dict(zip(rows, line, strict=True)) for line in zip(*words, strict=True)
         ]
+    if not isinstance(table, (str, Path)):
+        told = "expected the path of a CSV, or a data frame"
+        raise InputError(f"table: {told}, found {shown(table)}")
     path = Path(table)
     with path.open(encoding="utf-8", newline="") as text:
         return path, list(csv.DictReader(text))

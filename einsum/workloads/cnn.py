@@ -234,7 +234,7 @@ def cnn(
     """
     arguments: dict[str, Any] = {**locals()}
     made = schedule(arguments)
-    dtype = dtype or SMALL
+    dtype = SMALL if dtype is None else dtype
     stored = formats("cnn", dtype=dtype)["dtype"]
     images = count("cnn", "batch", batch)
     given = made.network

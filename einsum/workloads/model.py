@@ -36,6 +36,7 @@ from hwmodel.einsum.workloads.phases import (
     prefilling,
     some,
     tokens_of,
+    unrouted,
 )
 from hwmodel.einsum.workloads.policies.following import following, said_of
 from hwmodel.einsum.workloads.policies.named import policy
@@ -301,11 +302,10 @@ class Model(Serves):
         """The stages of a step, and what made them."""
         ways = divided(tp, parallel)
         options: dict[str, Any] = {"routing": step.routing, "exponent": step.exponent}
-        options |= {"tp": tp, "parallel": parallel}
-        options |= {} if drafts is None else {"draft": drafts}
+        options |= {"tp": tp, "parallel": parallel} | ({"draft": drafts} if drafts else {})
         share, mine = self.shard(ways), passing(step, ways)
         made = self.network.stages(mine, share.share)
-        warnings = self.warnings
+        warnings = self.warnings + unrouted(self.name, step, made)
         if self.modifier is not None:
             plain = _changed(self.config.network(), self.cache_policy, None)
             told = idle(f"{self.name}: {phase}", self.modifier)

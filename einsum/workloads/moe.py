@@ -226,6 +226,16 @@ def _known(routing: str) -> str:
     return routing
 
 
+def check_routing(where: str, routing: str, exponent: float | None) -> None:
+    """Refuses a routing that is none, and an exponent that it lacks or does not have."""
+    if (_known(routing) in SKEWED) != (exponent is not None):
+        expected = f"a number with routing {routing!r}" if exponent is None else "None"
+        raise InputError(
+            f"{where}: exponent: expected {expected}, found {shown(exponent)} with routing"
+            f" {routing!r}"
+        )
+
+
 def _spread(
     workload: str,
     tokens: Amount,
@@ -254,12 +264,7 @@ def _spread(
         "picks": sizes["top_k"] if alone else sizes["top_k"] / among,
         **({} if alone else {"ways": among}),
     }
-    if (routing in SKEWED) != (exponent is not None):
-        expected = f"a number with routing {routing!r}" if exponent is None else "None"
-        raise InputError(
-            f"{workload}: exponent: expected {expected}, found {shown(exponent)} with routing"
-            f" {routing!r}"
-        )
+    check_routing(workload, routing, exponent)
     if exponent is not None:
         spread["exponent"] = amount(exponent, where=f"{workload}: exponent", zero=True)
     if routing == "power_law" and not alone:

@@ -1,15 +1,17 @@
 """The steps that phases of a model are, by their sizes: sequences that decode, or read a prompt."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, TypeAlias
 
 import numpy as np
 
+from hwmodel.einsum.cascade import Stage
 from hwmodel.einsum.division import Division
 from hwmodel.einsum.workloads.blocks.block import Step, caches, together
 from hwmodel.einsum.workloads.blocks.network import Network
 from hwmodel.einsum.workloads.drafts import Drafting, Drafts
+from hwmodel.einsum.workloads.moe import check_routing
 from hwmodel.einsum.workloads.shard import Shard
 from hwmodel.einsum.workloads.workload import whole
 from hwmodel.quantity.arithmetic import ceil_div, least
@@ -94,6 +96,7 @@ def decoding(
     Raises `InputError`.
     """
     queries = 1 if drafts is None else drafts.queries
+    check_routing(phase, routing, exponent)
     sizes = whole(phase, batch=batch, context=context)
     if np.any(np.less(sizes["context"], queries)):
         raise InputError(
@@ -112,6 +115,7 @@ def prefilling(
     exponent: float | None,
 ) -> Step:
     """The step of sequences that read what is not cached of a prompt; raises `InputError`."""
+    check_routing(phase, routing, exponent)
     sizes = whole(phase, batch=batch, prompt=prompt)
     queries = sizes["prompt"]
     if cached is not None:
@@ -123,6 +127,17 @@ def prefilling(
             )
         queries = whole(phase, prompt=prompt, read=queries - held)["read"]
     return Step(sizes["batch"], queries, sizes["prompt"], False, routing, exponent)
+
+
+DRAWN, MIXTURE = "uniform", "mixture."
+"""How tokens choose experts where nothing is said, and how roles of stages of mixtures begin."""
+
+
+def unrouted(name: str, step: Step, made: Sequence[Stage]) -> tuple[str, ...]:
+    """What is told of a routing that is said of a model without experts."""
+    if step.routing == DRAWN or any(each.role.startswith(MIXTURE) for each in made):
+        return ()
+    return (f"{name}: routing={step.routing} changes nothing without experts",)
 
 
 def some(name: str, count: Amount, sizes: Mapping[str, Amount | None]) -> bool:

@@ -63,7 +63,7 @@ def pruned_attention(
             queries=here if asked is None else asked,
             keys=here,
             head_dim=sizes["head_dim"],
-            dtype=dtype or SPATTEN,
+            dtype=SPATTEN if dtype is None else dtype,
             name=f"layer {layer}",
         )
         stages.append(Stage(cascade))

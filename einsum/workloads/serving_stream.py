@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 from hwmodel.einsum.division import DEGREES
 from hwmodel.quantity.errors import InputError, UnknownNameError
 from hwmodel.quantity.printable import shown
-from hwmodel.quantity.units import counted
+from hwmodel.quantity.units import amount, counted
 from hwmodel.text.shown import Shown
 
 SAID = (*DEGREES, "dispatch")
@@ -172,6 +172,8 @@ def _checked(given: Mapping[str, Any]) -> None:
     for name, least in COUNTS.items():
         if name in given:
             counted(given[name], where=f"serving: {name}", least=least, most=MOST[name])
+    if "rate_per_s" in given:
+        amount(given["rate_per_s"], where="serving: rate_per_s")
     for name in ("prompts", "prefix"):
         if given.get(name) and "trace" in given:
             raise InputError(

@@ -165,6 +165,9 @@ def _one_line(error: ValidationError) -> str:
     )
     more = error.error_count() - 1
     rest = f" (and {more} more)" if more else ""
+    if first["type"] == "missing":
+        parent, _, field = place.rpartition(".")
+        return f"{parent}{': ' * bool(parent)}expected the field {field!r}, found none{rest}"
     told = expectation(first["msg"])
     return f"{place}: {told}{found}{rest}" if place else f"{told}{rest}"
 

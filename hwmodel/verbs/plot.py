@@ -122,9 +122,13 @@ def of_estimate(estimate: Any, on: Machine | None, out: str) -> None:
     if Path(out).suffix == ".json":
         _trace(estimate, out)
         return
-    if not isinstance(estimate, Estimate):
+    if hasattr(estimate, "timed"):
         gallery.pipeline(estimate, out)
         return
+    if not isinstance(estimate, Estimate):
+        raise InputError(
+            f"{out}: {estimate.name} has no picture; a name that ends in .json is a trace of it"
+        )
     from hwmodel.show.pictures.spatial import ARRAYS
     from hwmodel.show.pictures.spatial import draw as draw_machine
 

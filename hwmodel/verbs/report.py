@@ -53,10 +53,7 @@ class Reported(Brief):
 
     def write(self, path: str | Path) -> None:
         """Write the page; raises `InputError` where that cannot be done, or is no page's name."""
-        if Path(path).suffix.lower() not in (".html", ".htm"):
-            raise InputError(
-                f"{path}: expected a page's name, which ends in .html; print it to PDF"
-            )
+        _check_name(path)
         try:
             Path(path).write_text(self.html, encoding="utf-8")
         except (OSError, ValueError) as error:
@@ -74,6 +71,12 @@ class Reported(Brief):
 
         held = escape(self.html, quote=True)
         return f'<iframe srcdoc="{held}" style="width:100%;height:40em;border:0"></iframe>'
+
+
+def _check_name(path: str | Path) -> None:
+    """Refuses what no page is called."""
+    if Path(path).suffix.lower() not in (".html", ".htm"):
+        raise InputError(f"{path}: expected a page's name, which ends in .html; print it to PDF")
 
 
 class Report(OfRun):
@@ -145,6 +148,8 @@ class Report(OfRun):
 
     def answer(self) -> Reported:
         """The page, written where that is asked."""
+        if self.out is not None:
+            _check_name(self.out)
         return self.valued() if self.study else super().answer()
 
     def _paged(

@@ -43,3 +43,9 @@ def test_words_of_no_division_are_refused() -> None:
         Division.of({"tpp": 2})
     with pytest.raises(InputError, match="attends: expected 'all-gather', 'ring'"):
         Division.of({"cp": 2, "attends": "rings"})
+
+
+def test_words_of_what_is_not_divided_are_idle() -> None:
+    told = Division(dispatch="once", attends="ring", tp=2).idle
+    assert [text.split()[1] for text in told] == ["attends=ring", "dispatch=once"]
+    assert Division(dispatch="once", ep=2, tp=2, attends="ring", cp=2).idle == ()

@@ -278,7 +278,7 @@ def _configured(
     ways = forward(parallel)
     if "tp" not in ways.model_fields_set:  # as `predict` has it
         ways = ways.but(tp=max(1, on.devices // ways.devices))
-    runs = runs.on(on.memory("dram").capacity_bytes, ways)
+    runs = runs.on(on, ways)
     held = replace(
         runs.memory,
         most_tokens=largest.tokens,

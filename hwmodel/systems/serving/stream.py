@@ -46,6 +46,8 @@ def predicted(work: Serving, on: Any, **options: Any) -> Served:
     Raises `InputError` for what makes no sense, `CapacityError` for what fits no replica.
     """
     own = machine_of(on)
+    if own.kind != "gpu":
+        raise CoverageError(f"serving: an engine of streams runs on GPUs; {own.name} is none")
     machine = capped(own, work.power_limit, "serving")
     for name in ("kernel", "l2", *(("offload",) if work.attention is None else ())):
         if options.get(name) is not None:

@@ -82,8 +82,9 @@ def predicted(work: Training, on: Any, **options: Any) -> Trained:
     """
     machine = machine_of(on)
     parallel: dict[str, Any] = dict(options.get("parallel") or {})
-    if options.get("engine") is not None:
-        raise CoverageError("training: engine: training has no engine; leave it out")
+    for name, told in (("engine", "has no engine"), ("l2", "finds the L2 as a step leaves it")):
+        if options.get(name) is not None:
+            raise CoverageError(f"training: {name}: training {told}; leave it out")
     given = work.but(**parallel) if parallel else work
     how = execution(given, machine)
     joined = fabric_of(machine, options.get("topology"), how.devices)

@@ -143,3 +143,18 @@ def test_nccl_launched_by_the_host_takes_what_nccl_tests_report(
     assert graph.time_s < 0.75 * reported_s
     assert host.time_s == pytest.approx(reported_s, rel=0.1)
     assert host.time_s - graph.time_s == pytest.approx(20e-6)
+
+
+def test_calls_by_the_host_take_as_long_on_a_topology() -> None:
+    graph, host, own = (
+        hw.predict(
+            hw.workloads.collective("all_reduce", 2**14, 8),
+            "h100",
+            topology="dgx-h100",
+            kernel=each,
+        )
+        for each in ("nccl", "nccl:eager", "vllm")
+    )
+    assert host.time_s - graph.time_s == pytest.approx(20e-6)
+    assert own.time_s == graph.time_s
+    assert any("known behind one switch alone" in told for told in own.assumptions)

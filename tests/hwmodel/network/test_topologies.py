@@ -142,7 +142,7 @@ def test_a_file_has_its_topology_generated(tmp_path: Path) -> None:
     [
         ("[1, 2]", "expected a table with nodes and links, found"),
         ("name: {", r", line \d+: no valid YAML"),
-        ("name: a", "nodes: Field required"),
+        ("name: a", "expected the field 'nodes', found none"),
         (RECIPE.replace("cluster", "clutser"), "unknown generator 'clutser' .did you mean"),
         (RECIPE.replace("nodes: 2", "nods: 2"), "with: unknown argument of cluster 'nods'"),
         (RECIPE.replace("nodes: 2, ", ""), "with: expected nodes, found"),

@@ -124,3 +124,14 @@ def test_a_context_beyond_the_models_positions_is_told_point_by_point() -> None:
     short, long = predict_lines(lines)
     assert not any("beyond the" in words for words in short["warnings"])
     assert any("a context of 200,000 tokens is beyond the" in words for words in long["warnings"])
+
+
+def test_what_changes_nothing_is_told() -> None:
+    llm = hwmodel.model("llama-3.2-1b", ignore_keys=["hidden_sise"])
+    found = hwmodel.predict(
+        llm.decode(2, 64, routing="balanced"), "h200", parallel={"ends": "whole"}
+    )
+    told = " ".join(found.warnings)
+    assert "unknown key to ignore 'hidden_sise' (did you mean 'hidden_size'?)" in told
+    assert "routing=balanced changes nothing without experts" in told
+    assert "ends=whole changes nothing where tp is 1" in told

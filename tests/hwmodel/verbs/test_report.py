@@ -185,3 +185,10 @@ def test_no_page_is_wider_than_a_phone_or_a_window(
     pages: dict[str, Reported], tmp_path: Path
 ) -> None:
     assert not any(browser.beyond([found.html for found in pages.values()], tmp_path))
+
+
+def test_a_page_is_called_as_pages_are(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"x\.pdf: expected a page's name, which ends in \.html"):
+        hw.report(
+            hw.workloads.gemm(64, 64, 64), "h200", against="none", out=str(tmp_path / "x.pdf")
+        )

@@ -31,6 +31,7 @@ import numpy as np
 from hwmodel.einsum.cascade import Stage
 from hwmodel.einsum.division import Division
 from hwmodel.hardware.calibration import Calibration, Family
+from hwmodel.hardware.hardware import Hardware
 from hwmodel.machines.gpu.libraries.library import Library
 from hwmodel.quantity.arithmetic import most
 from hwmodel.quantity.errors import UnknownNameError
@@ -286,11 +287,11 @@ class Engine(Shown):
             changes = {"started": None, **changes}
         return replace(self, **changes)
 
-    def on(self, memory_bytes: Amount, ways: Division) -> "Engine":
-        """The engine as it starts on a device of so many bytes, for a model that is divided so."""
-        if self.started is None:
+    def on(self, machine: Hardware, ways: Division) -> "Engine":
+        """The engine as it starts on a device, for a model that is divided so."""
+        if self.started is None or machine.kind != "gpu":
             return self
-        return self.but(**self.started(float(np.min(memory_bytes)), ways))
+        return self.but(**self.started(float(np.min(machine.memory("dram").capacity_bytes)), ways))
 
     def reaching(self, sequences: Amount) -> "Engine":
         """The engine as one that is started for so many would capture graphs, if they are more."""

@@ -93,7 +93,7 @@ def step_of(
         )
     requests, tokens = workload.served.sequences, workload.served.rows
     ways = workload.served.ways
-    engine = engine.on(machine.memory("dram").capacity_bytes, ways).reaching(requests)
+    engine = engine.on(machine, ways).reaching(requests)
     if engine.dispatch is not None and ways.ep > 1 and ways.dispatch == "all-to-all":
         workload = workload.but(parallel=ways.but(dispatch=engine.dispatch))
         said += (

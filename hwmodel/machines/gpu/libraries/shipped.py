@@ -192,7 +192,7 @@ def _chosen(choice: Mapping[str, str | Library]) -> Mapping[str, Pick]:
     found = dict(_of(DEFAULT))
     for family, given in choice.items():
         if family not in FAMILIES:
-            raise UnknownNameError("family of kernels", shown(family), FAMILIES)
+            raise UnknownNameError("family of kernels", family, FAMILIES)
         theirs = _of(_value(given))
         for schedule in FAMILIES[family]:
             found.pop(schedule, None)

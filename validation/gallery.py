@@ -43,7 +43,7 @@ dt{color:var(--dim)}dd{margin:0;font-variant-numeric:tabular-nums;overflow-wrap:
 @media (max-width:42rem){th:nth-child(2),td:nth-child(2){display:none}
 td:last-child{min-width:12rem}}
 svg{display:block;width:100%;height:2.4rem;margin:.5rem 0}
-figure{margin:1rem 0 1.5rem}svg.spread{height:auto;max-width:56rem}
+figure{margin:1rem 0 1.5rem}svg.spread{height:auto;min-width:36rem;max-width:56rem}
 .spread text{font-size:13px;text-anchor:middle;fill:var(--ink)}.spread text.at{fill:var(--dim)}
 .over{fill:var(--bad)}.theirs{fill:var(--theirs)}.ours{fill:var(--ours)}.band{fill:var(--band)}
 """
@@ -112,8 +112,9 @@ def spread(claims: Sequence[Claim]) -> str:
         columns.append(f'<text x="{middle}" y="{bottom - 5:.1f}">{told}</text>')
         columns.append(f'<text class="at" x="{middle}" y="{TALL + 34}">{name}</text>')
     return (
-        f'<figure><svg class="spread" viewBox="0 0 {COLUMN * len(APART)} {TALL + 42}" role="img"'
-        f' aria-label="claims by how far apart ours and the published figure are">'
+        '<figure class="wide"><svg class="spread" role="img"'
+        f' viewBox="0 0 {COLUMN * len(APART)} {TALL + 42}"'
+        ' aria-label="claims by how far apart ours and the published figure are">'
         f'{"".join(columns)}</svg><figcaption class="dim">Claims by how far ours is from the'
         " published figure, or from the side that it claims; red ones are missed.</figcaption>"
         "</figure>"

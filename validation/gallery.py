@@ -23,7 +23,7 @@ STYLE = """
 body{margin:0 auto;max-width:76rem;padding:1.5rem 1rem 4rem;background:var(--page);color:var(--ink);
 font:16px/1.5 system-ui,sans-serif}
 h1{font-size:1.7rem;margin:0 0 .3rem}h2{font-size:1.2rem;margin:0}h3{font-size:1rem;margin:0}
-p{margin:.3rem 0}a{color:inherit}.dim{color:var(--dim);font-size:.88rem}
+p{margin:.3rem 0}a{color:inherit}sup{line-height:0}.dim{color:var(--dim);font-size:.88rem}
 .counts{display:flex;flex-wrap:wrap;gap:.6rem 2rem;margin:1rem 0 1.5rem;padding:0;list-style:none}
 .counts b{display:block;font-size:1.6rem;line-height:1.2;font-variant-numeric:tabular-nums}
 .wide{overflow-x:auto}table{border-collapse:collapse;width:100%;font-size:.9rem}

@@ -38,8 +38,8 @@ WHOLE_BLOCKS = Library(
     launches={"gradients": Launch(grouped_gradients.activity, (GradientTile(1024, 1024, 4),))},
     borrows={"gradients": "gradients:triton"},
 )
-"""Its kernels as they were published, whose blocks do not fit into registers; ours take four rows
-at a time."""
+"""Its kernels as they were published, whose blocks do not fit into registers: of 512 rows they were
+measured to take 11.1 ms, where ours, four rows at a time, take 0.8."""
 
 PUBLISHED_MS = {256: 0.11, 1024: 0.29, 4096: 1.43, 8192: 3.58, 16384: 12.2, 32768: 26.3}
 """FlashFFTConv's table: length and milliseconds."""
@@ -99,8 +99,6 @@ def gradients(given: Given) -> tuple[Claim, ...]:
             0.4,
             "its evaluation of the backward pass, second-hand",
             within="its shape was not read: ours is 1,024 images of ViT-B",
-            cause="spilled registers cross the DRAM at 47 % of its rate, which is what our kernels"
-            " reach: at the 92 % that it counted for 32 GB (ours: 41) it would be 157 times",
         ),
     )
 

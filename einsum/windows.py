@@ -33,6 +33,7 @@ class Window:
     `channels_last` says that channels vary fastest in the image, as in NHWC, and `skips` that
     windows lie more than one element apart; they slide in so many `directions`. Of the filters,
     so many `phases` lie side by side within a row of places, as a transposed convolution's do.
+    A `share` of their points is there: the others are zeros of phases that have fewer points.
     Along the innermost direction lie `last_outputs` places, `last_taps` points of a window and
     `last_side` elements of the image.
     """
@@ -51,6 +52,7 @@ class Window:
     skips: bool
     directions: int
     phases: Amount
+    share: Amount
     last_outputs: Amount
     last_taps: Amount
     last_side: Amount
@@ -169,6 +171,7 @@ def window(einsum: Einsum, cascade: Cascade) -> Window | None:
         skips=form.skips,
         directions=len(form.outputs),
         phases=extent(form.phases, cascade),
+        share=einsum.density,
         last_outputs=extent(tuple(r for r in form.last if r in form.outputs), cascade),
         last_taps=extent(tuple(r for r in form.last if r in form.taps), cascade),
         last_side=extent((cascade.tensors[form.image].ranks[form.last_at],), cascade),

@@ -8,7 +8,7 @@ of all groups together.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from hwmodel.einsum.cascade import Cascade
@@ -133,6 +133,8 @@ class Slid:
     taps: tuple[str, ...]
     phases: tuple[str, ...]
     sizes: Mapping[str, Amount]
+    share: Amount = 1.0
+    """Of the taps of all phases, those that the window has; the others are zeros."""
 
 
 def _forward(each: tuple[Axis, ...]) -> Slid:
@@ -154,14 +156,16 @@ def _backward(each: tuple[Axis, ...]) -> Slid:
     filters of its own, over an image without gaps.
     """
     count, read, sizes = len(each), list[str](), dict[str, Amount]()
+    share: Amount = 1.0
     names = [letters[-count:] for letters in (SIDES, PLACES, TAPS, PHASES)]
     for axis, side, place, tap, phase in zip(each, *names, strict=True):
         each_taps, outputs = ceil_div(axis.taps, axis.stride), ceil_div(axis.spread, axis.stride)
         read.append(f"{place}+{tap}")
         sizes |= {side: outputs + each_taps - 1, place: outputs}
         sizes |= {tap: each_taps, phase: axis.stride}
+        share = share * axis.taps / (each_taps * axis.stride)
     sides, places_, taps, phases = map(tuple, names)
-    return Slid(sides, tuple(read), places_, taps, phases, sizes)
+    return Slid(sides, tuple(read), places_, taps, phases, sizes, share)
 
 
 def convolution(columns: Mapping[str, Any], sizes: Mapping[str, Any]) -> Cascade:
@@ -190,9 +194,11 @@ def convolution(columns: Mapping[str, Any], sizes: Mapping[str, Any]) -> Cascade
         "c": sizes["channels"] // sizes["groups"],
         "k": sizes["filters"] // sizes["groups"],
     }
-    return parse(
+    read = parse(
         text, sizes=extents | dict(slid.sizes), dtypes={"*": str(columns["dtype"])}, name="window"
     )
+    made = (*read.einsums[:-1], replace(read.einsums[-1], density=slid.share))
+    return replace(read, einsums=made)
 
 
 def pool(columns: Mapping[str, Any], sizes: Mapping[str, Any]) -> Cascade:

@@ -1,7 +1,7 @@
 """Calls of ATen over columns, images and volumes: convolutions, pools, other grids (`aten.py`).
 
 A transposed convolution of steps s writes s phases of places in each direction, each with taps of
-its own, ceil(window / s) of them: a filter of zeros fills up where s does not divide the window. So
+its own, ceil(window / s) of them: zeros fill up where s does not divide the window. So
 are those that were measured (`validation/windows.py`).
 """
 
@@ -59,16 +59,18 @@ def _transposed(call: Call, image: View, filters: View) -> Cascade:
     sizes = {"b": batch, "g": groups, "c": channels // groups, "k": filters.shape[1]}
     rest = zip(call.out.shape[2:], filters.shape[2:], steps, gaps, strict=True)
     reads: list[str] = []
+    share = 1.0
     for (out, window, step, gap), *names in zip(rest, sides, places, taps, phases, strict=True):
         side, place, tap, phase = names
         some, written = -(-window // step), -(-out // step)
         sizes |= {side: written + gap * (some - 1), place: written, tap: some, phase: step}
+        share *= window / (some * step)
         reads.append(f"{place}+{gap}*{tap}" if gap > 1 else f"{place}+{tap}")
     weights = ", ".join(("g", "k", *phases, "c", *taps))
     text = (
         f"tensor I[b, g, c, {', '.join(sides)}]\ntensor F[{weights}]: weight\n"
         f"O[b, g, k, {', '.join((*places, *phases))}] = I[b, g, c, {', '.join(reads)}]"
-        f" * F[{weights}]"
+        f" * F[{weights}]{f' ~ {share}' if share < 1 else ''}"
     )
     formats = (("I", image.dtype), ("F", filters.dtype), ("O", call.out.dtype))
     return made(call.name, text, tuple(sizes.items()), formats)

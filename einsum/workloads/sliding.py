@@ -5,10 +5,11 @@
     filters   D[k, c, r] = sum over b, y of I[b, s y + d r, c] * G[b, y, k]          their gradient
 
 A transposed convolution of step s writes s phases of places in each direction, each with taps of
-its own, ceil(window / s) of them; of a window below the step only as many as it has points, zeros
-between them. It is what the gradient of a convolution's input is, from the
-gradient of its output; and the other way round. Maps are what windows reach, zeros around them
-among them; `last` says that channels vary fastest, as training has them.
+its own, ceil(window / s) of them, of which some are zeros where s does not divide the window; of a
+window below the step only as many as it has points, zeros between them. It is what the gradient of
+a convolution's input is, from the gradient of its output; and the other way round. Maps are what
+windows reach, zeros around them among them; `last` says that channels vary fastest, as training has
+them.
 """
 
 from collections.abc import Sequence
@@ -71,11 +72,13 @@ class Slide:
         """The finer map from the coarser one."""
         rank = self._ranks(self.outer, self.inner)
         sizes: dict[str, int] = {}
+        share = 1.0
         for side, *names in self._named(READ, MADE, TAPS, PHASES):
             read, made, tap, phase = names
             some, written = -(-side.taps // side.step), -(-side.fine // side.step)
             sizes |= {read: written + side.gap * (some - 1), made: written}
             sizes |= {tap: some, phase: min(side.step, side.taps)}
+            share *= side.taps / (some * min(side.step, side.taps))
         several = self._names(PHASES)
         reads = tuple(f"{made}+{side.gap}*{tap}" for side, made, tap in self._named(MADE, TAPS))
         weights = self._weights("k", *several, "c", *self._names(TAPS))
@@ -83,7 +86,7 @@ class Slide:
             f"tensor I[{self._laid('c', self._names(READ))}]\n"
             f"tensor F[{weights}]: weight\n"
             f"O[{self._laid('k', (*self._names(MADE), *several))}]"
-            f" = I[{self._laid('c', reads)}] * F[{weights}]"
+            f" = I[{self._laid('c', reads)}] * F[{weights}]{f' ~ {share}' if share < 1 else ''}"
         )
         return _parsed(text, rank | sizes, {"*": dtype, "O": out_dtype}, name)
 

@@ -61,6 +61,7 @@ def convolution(
         channels_last=found.channels_last,
         directions=found.directions,
         phases=found.phases,
+        share=found.share,
         last_outputs=found.last_outputs,
         last_taps=found.last_taps,
         last_side=found.last_side,

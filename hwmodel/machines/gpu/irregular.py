@@ -25,7 +25,7 @@ from hwmodel.quantity.dtypes import bytes_of
 
 def irregular(cascade: Cascade, einsum: Einsum) -> Found | None:
     """The kernel of a lone Einsum that is one of these; None of another."""
-    kind = irregular_kind(cascade, einsum)
+    kind = irregular_kind(cascade, einsum.name)
     if kind == "scatter":
         return Found(einsum.name, "scatter", _scatter(cascade, einsum), cascade)
     if kind == "gather":
@@ -38,8 +38,9 @@ def irregular(cascade: Cascade, einsum: Einsum) -> Found | None:
 
 
 @of_form
-def irregular_kind(cascade: Cascade, einsum: Einsum) -> str:
+def irregular_kind(cascade: Cascade, name: str) -> str:
     """The schedule of an Einsum by its form: "scatter", "gather", "sort", "cumulative", or none."""
+    einsum = cascade.einsum(name)
     value, operators = einsum.expression, {operator for _, operator in einsum.reductions}
     if isinstance(value, Access) and operators == {"add"} and plain(value) and plain(einsum.output):
         if _routing(cascade, einsum) is not None:

@@ -114,7 +114,7 @@ def _apart(cascade: Cascade) -> bool:
         contraction(einsum, cascade)
         or window_form(cascade, einsum)
         or pool_form(cascade, einsum)
-        or irregular_kind(cascade, einsum)
+        or irregular_kind(cascade, einsum.name)
         for einsum in cascade.einsums
     )
 

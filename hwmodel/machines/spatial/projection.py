@@ -21,6 +21,7 @@ from typing import TypeAlias
 
 from hwmodel.einsum.cascade import NOTHING, Access, Cascade, Einsum, gathered
 from hwmodel.einsum.counts import stored_ranks
+from hwmodel.einsum.windows import window_form
 from hwmodel.quantity.arithmetic import most
 from hwmodel.quantity.dtypes import bytes_of
 from hwmodel.quantity.errors import CoverageError
@@ -82,7 +83,7 @@ def projections(
 
     Raises `CoverageError` naming the access for what has no closed form here.
     """
-    if (einsum.bands and not bands) or _thinned(einsum):
+    if (einsum.bands and not bands) or _thinned(einsum, cascade):
         raise CoverageError(
             f"Einsum {einsum.name}: expected a full iteration space, found bands, a density or a"
             " probability; map it without them for an upper bound"
@@ -105,7 +106,11 @@ def projections(
     return found
 
 
-def _thinned(einsum: Einsum) -> bool:
+def _thinned(einsum: Einsum, cascade: Cascade) -> bool:
+    """Whether points are left out; an array multiplies the zeros of windows that come in phases."""
+    form = window_form(cascade, einsum)
+    if form is not None and form.phases:
+        return False
     plain = isinstance(einsum.density, (int, float)) and isinstance(
         einsum.probability, (int, float)
     )

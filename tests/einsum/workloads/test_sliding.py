@@ -51,3 +51,11 @@ def test_the_transpose_multiplies_as_often_and_writes_the_finer_map() -> None:
 def test_windows_below_their_step_write_no_more_phases_than_points() -> None:
     back = Slide(1, 4, 8, (Side(8, 4, 1, 2),) * 2).spreads("bf16", "bf16", "back")
     assert flops(back) == 2 * 16 * 4 * 8
+
+
+def test_zeros_of_phases_with_fewer_points_are_not_multiplied() -> None:
+    """Windows of 3 x 3 two apart: phases of 4, 2, 2 and 1 points, in arrays of 4 each."""
+    slide = Slide(2, 4, 6, (Side(12, 6, 3, 2),) * 2)
+    back = slide.spreads("bf16", "bf16", "back")
+    assert flops(back) == pytest.approx(flops(slide.gathers("bf16", "bf16", "forward")))
+    assert footprint("F", back) == 4 * 6 * 16

@@ -37,8 +37,9 @@ class ConvolutionProblem:
     that the windows of all images reach, `whole_elements` all of them, which kernels that convert a
     layout move. `channels_last` says how the image lies in memory; windows slide in so many
     `directions`. Of the filters so many `phases` write places between those of the others, as those
-    of a transposed convolution do. Along the innermost direction lie `last_outputs`, `last_taps`
-    and `last_side` elements of the image, pads among them.
+    of a transposed convolution do; a `share` of all their taps is there. Along the innermost
+    direction lie `last_outputs`, `last_taps` and `last_side` elements of the image, pads among
+    them.
     """
 
     batch: Amount
@@ -55,6 +56,7 @@ class ConvolutionProblem:
     channels_last: bool = False
     directions: int = 2
     phases: Amount = 1
+    share: Amount = 1
     last_outputs: Amount = 1
     last_taps: Amount = 1
     last_side: Amount = 1

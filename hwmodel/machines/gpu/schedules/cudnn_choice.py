@@ -2,11 +2,11 @@
 
 The heuristic (`CUDNN_HEUR_MODE_INSTANT`, torch's default) is a function of sizes and of the
 device's properties, which the library evaluates without a GPU: it was asked for 344,000
-convolutions of one group in 16 bits, 82,000 in 32 and 246,000 of groups and transposed ones, near
+convolutions of one group in 16 bits, 82,000 in 32 and 424,000 of groups and transposed ones, near
 traced ones, and names the tile of all 19,724 traced kernels that state theirs. A decision tree
 for each (CART, Breiman et al. 1984; of entropy) over sizes and what divides them says how likely
 each kernel of the menu is. The likeliest is the library's in 83 of 100 convolutions of measured
-shapes that it did not see, in 94 of groups, in 84 of transposed ones (in 32 bits 76, 98 and 80);
+shapes that it did not see, in 96 of groups, in 88 of transposed ones (in 32 bits 76, 98 and 92);
 three times as many answers brought five more of 100.
 cuDNN's own rule is not published. It is data of one version of the library (`cudnn_choice.csv`;
 9.19, an H200), no law; a number format without a tree takes the one of as many bytes as are
@@ -76,7 +76,7 @@ def seen(problem: ConvolutionProblem) -> Array:
 
     Its sizes and their products, what is left of tiles and slices, blocks of three tiles, which
     directions, layout and format; places, taps and side along the innermost direction and the
-    others; groups and phases.
+    others; groups, phases and the share of taps that phases have.
     """
     rows, filters, channels, taps, outputs, phases = (
         np.asarray(size, np.float64)
@@ -102,7 +102,7 @@ def seen(problem: ConvolutionProblem) -> Array:
         *(problem.directions, problem.channels_last, problem.dtype_a == "bf16"),
         *(last_outputs, outputs / last_outputs, last_taps, taps / last_taps),
         *(last_side, area / last_side, outputs / area, last_side / last_outputs),
-        *(problem.groups, phases),
+        *(problem.groups, phases, problem.share),
     ]
     return np.stack(np.broadcast_arrays(*(np.asarray(each, float) for each in found)), -1)
 

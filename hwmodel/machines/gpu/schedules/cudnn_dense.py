@@ -95,6 +95,7 @@ def launched(problem: ConvolutionProblem, limits: Limits) -> dict[str, Any]:
     shared = cudnn_menu.shared(sizes, menu, limits.processors)
     bulk = menu.of("bulk")
     narrowed = cudnn_menu.known_of(element) == cudnn_menu.NARROWED
+    mean, longest = cudnn_menu.mean_slices(sizes, menu), cudnn_menu.slices(sizes, menu)
     columns = {
         "block_m": menu.block_m,
         "block_n": menu.block_n,
@@ -102,9 +103,9 @@ def launched(problem: ConvolutionProblem, limits: Limits) -> dict[str, Any]:
         "multicast": 1 + 0 * menu.kind,
         "persistent": np.where(bulk, 1, 0),
         "effort": np.where(vector, 1, slow / ideal * RATE),
-        "slices": np.where(vector, 0, cudnn_menu.slices(sizes, menu)),
+        "slices": np.where(vector, 0, mean),
         "turn": np.where(vector, output, each_round),
-        "once": np.where(vector, cudnn_menu.borders(sizes, menu), once),
+        "once": np.where(vector, cudnn_menu.borders(sizes, menu), once + (longest - mean) * slow),
         "cleared": np.where(
             shared, PREPARED, np.where(bulk & (count * clustered > TURNS * many), CLEARED, 0)
         ),
@@ -164,7 +165,8 @@ def product(problem: ConvolutionProblem, tile: DenseTile, limits: Limits) -> Act
     waves = Waves(blocks * parts, at_once, block, uneven)
     late = Repeat(tile.meeting, Waves(1, limits.processors, block))
     read = problem.image_elements * bytes_of(problem.dtype_a)
-    read = read + problem.groups * problem.filters * problem.K * bytes_of(problem.dtype_b)
+    filters = problem.groups * problem.filters * problem.K * problem.share
+    read = read + filters * bytes_of(problem.dtype_b)
     written = problem.groups * problem.M * problem.filters * bytes_of(problem.dtype_out)
     stream = Work(read={"dram": read}, written={"dram": written})
     once = Work(slots={"cycle": tile.once})

@@ -23,6 +23,8 @@ KINDS: Mapping[int, Mapping[str, tuple[float, ...]]] = {
         "nd": (0.612, 0.0386, 6.25),
         "first": (0.397, 0.00103, 1),
         "direct": (2, 0.1, 1.02, 0, 0.6),
+        "adjoint": (5, 0.0139, 3),
+        "spread": (3, 0.077, 4),
     },
     4: {
         "bulk": (1910, 309, 0.6, 0.322, 0.0228, 0.448, 0.703, 12200, 1.17, 41, 2.9),
@@ -34,6 +36,8 @@ KINDS: Mapping[int, Mapping[str, tuple[float, ...]]] = {
         "implicit": (0.583, 0.0272, 0.00126),
         "plain": (0.462, 0.022, 5.28),
         "direct": (0, 0.187, 1.02, 0, 0.915),
+        "adjoint": (4.8, 0.0176, 2.3),
+        "spread": (0.142, 0.0885, 3),
     },
 }
 """Bytes of an element -> kind -> clocks of a block, and for each 1,000 outputs of its tile; what a
@@ -47,27 +51,28 @@ each channel."""
 
 START: Mapping[int, Mapping[str, float]] = {
     2: {"copied": 4550.0, "older": 7390.0, "indexed": 8440.0, "gathered": 8250.0}
-    | {"engine": 6500.0, "implicit": 6500.0, "direct": 3000.0},
+    | {"engine": 6500.0, "implicit": 6500.0, "adjoint": 6500.0, "spread": 6500.0, "direct": 3000.0},
     4: {"copied": 5840.0, "older": 8250.0, "engine": 6500.0, "implicit": 6500.0}
-    | {"direct": 3000.0},
+    | {"adjoint": 6500.0, "spread": 6500.0, "direct": 3000.0},
 }
 """The same -> clocks of a kernel's start with a cold L2, of kinds that start sooner than those that
 fetch descriptors of bulk copies (traced)."""
 STRIDED: Mapping[int, Mapping[str, tuple[float, ...]]] = {
     2: {
-        "bulk": (1.09, 0.94, 1050.0, 0.0),
-        "copied": (0.99, 0.87, 2020.0, 244.0),
-        "older": (2.36, 2.77, 1620.0, 0.0),
+        "bulk": (1.13, 1.11, 943.0, 0.0),
+        "copied": (1.06, 1.02, 1580.0, 255.0),
+        "older": (3.53, 3.87, 496.0, 0.0),
     },
     4: {
-        "bulk": (0.82, 0.71, 2460.0, 0.0),
-        "copied": (0.48, 0.58, 0.0, 745.0),
-        "older": (2.36, 2.77, 1620.0, 0.0),
+        "bulk": (0.79, 0.82, 2230.0, 0.0),
+        "copied": (0.62, 0.74, 0.0, 437.0),
+        "older": (3.53, 3.87, 496.0, 0.0),
     },
 }
 """The same -> where places lie a stride apart: what a slice takes over one where they do not, of
-phases of one point and of more (of these some have fewer points than are told here); clocks of a
-block more, and for each 1,000 outputs of its tile (least squares of 1,629 traces)."""
+phases of one point and of more; clocks of a block more, and for each 1,000 outputs of its tile
+(least squares of 1,629 traces; 849 of another board are 9 to 12 % off of kernels that copy in bulk
+or by threads)."""
 
 MENUS: Mapping[int, str] = {
     2: """
@@ -175,6 +180,8 @@ MENUS: Mapping[int, str] = {
         nd 32x32x1 1x1 1
         first 32x32x1 1x1 1
         direct 1x1x1 1x1 1
+        adjoint 1x1x1 1x1 1
+        spread 1x1x1 1x1 1
         """,
     4: """
         bulk 64x32x32 1x1 1.06
@@ -219,6 +226,8 @@ MENUS: Mapping[int, str] = {
         implicit 32x32x1 1x1 1
         plain 32x32x8 1x1 1
         direct 1x1x1 1x1 1
+        adjoint 1x1x1 1x1 1
+        spread 1x1x1 1x1 1
         """,
 }
 """The same -> a kernel a line: kind, tile, blocks of a cluster by columns and by rows ("*": with

@@ -17,7 +17,7 @@ output each. All of these but the first take images whose channels come first as
 are windows of 7 x 7 whose borders, where pads are read, are left to four launches of a few blocks,
 one after the other, each as long as one block. "first" is a kernel of the matrix
 units for a network's first layer, whose time goes with its outputs alone, "direct" one of threads
-for all groups together.
+for all groups together, "adjoint" and "spread" are those of transposed convolutions.
 
 Groups: a tile of the matrix units' kernels multiplies as many groups side by side as its columns
 hold, channels of a group filled up to a power of two; what is copied by threads, and the vector
@@ -61,8 +61,8 @@ from hwmodel.quantity.dtypes import bytes_of, element_bytes
 Array = NDArray[np.float64]
 
 NAMES = tuple(dict.fromkeys(kind for kinds in KINDS.values() for kind in kinds))
-VECTOR = ("engine", "implicit", "precomputed", "plain", "strips", "nd", "first", "direct")
-UNCONVERTED = ("implicit", "precomputed", "plain", "strips", "nd", "direct")
+UNCONVERTED = ("implicit", "precomputed", "plain", "strips", "nd", "direct", "adjoint", "spread")
+VECTOR = ("engine", "first", *UNCONVERTED)
 """Kinds of kernels; those whose time is by outputs, and that take channels first as they lie."""
 NARROWED, ROUNDED, WRITE_FIRST = 4, ("copied", "older", "indexed", "gathered"), ("older", "indexed")
 """Of formats of so many bytes, which are rounded to be multiplied: kinds that have that done before
@@ -177,6 +177,7 @@ class Sizes:
     folded: NDArray[np.bool_]
     narrow: NDArray[np.bool_]
     phases: Array
+    share: Array
 
     @property
     def row(self) -> Array:
@@ -219,6 +220,7 @@ def sizes_of(problem: ConvolutionProblem, menu: Menu) -> Sizes:
         folded=several & menu.of("older"),
         narrow=wide <= NARROW,
         phases=phases,
+        share=np.asarray(problem.share, np.float64)[..., None],
     )
 
 
@@ -234,6 +236,11 @@ def slices(sizes: Sizes, menu: Menu) -> Array:
     bulk = np.where(thin, joined, apart)
     found = np.where(menu.of("bulk"), bulk, apart)
     return np.where(menu.of("gathered"), gathered, found)
+
+
+def mean_slices(sizes: Sizes, menu: Menu) -> Array:
+    """The same of a phase in the middle: some have fewer points than others."""
+    return slices(sizes, menu) * sizes.share
 
 
 def clusters(sizes: Sizes, menu: Menu, processors: Any) -> tuple[Array, Array]:
@@ -345,7 +352,7 @@ def vector_clocks(sizes: Sizes, menu: Menu, many: Any) -> Array:
 def output_clocks(sizes: Sizes, menu: Menu) -> Array:
     """Clocks of the vector units for an output."""
     start, each, _, _, channel, *_ = menu.numbers
-    found = start + (channel + each * sizes.taps) * sizes.channels
+    found = start + (channel + each * sizes.taps * sizes.share) * sizes.channels
     return found * menu.slice_clocks
 
 
@@ -363,7 +370,8 @@ def clocks(problem: ConvolutionProblem, menu: Menu, processors: Any) -> Array:
     slow = slice_clocks(sizes, menu, busy(sizes, menu, processors), problem.directions)
     each, once = block_clocks(sizes, menu, processors)
     _, bytes_per_clock, sharp = CALLS[known_of(sizes.element)]
-    tiles = turns * (slices(sizes, menu) * slow + each) + once
+    mean, most_ = mean_slices(sizes, menu), slices(sizes, menu)
+    tiles = turns * (mean * slow + each) + once + (most_ - mean) * slow
     main = np.where(menu.of(*VECTOR), vector_clocks(sizes, menu, many), tiles)
     launched = starts(sizes, menu)
     alone = launched + np.where(menu.of(*VECTOR), 0, slices(sizes, menu) * slow + each)

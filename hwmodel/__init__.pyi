@@ -47,7 +47,6 @@ from hwmodel.systems.programs.program import Program as Program
 from hwmodel.systems.programs.streamed import Streamed
 from hwmodel.text.frames import Frame
 from hwmodel.validation.engine_plan import EngineOutcome
-from hwmodel.validation.papers.claim import Claim
 from hwmodel.validation.plan import Outcome
 from hwmodel.validation.table_fit import TableOutcome
 from hwmodel.verbs.ask import ask as ask
@@ -58,6 +57,7 @@ from hwmodel.verbs.case_table import cases as cases
 from hwmodel.verbs.compare import Comparison as Comparison
 from hwmodel.verbs.deployed import Deployed as Deployed
 from hwmodel.verbs.models import Cards
+from hwmodel.verbs.papers import Claims
 from hwmodel.verbs.parallelise import Parallelised as Parallelised
 from hwmodel.verbs.placed import PlaceAnswer as PlaceAnswer
 from hwmodel.verbs.profile import Profiled
@@ -308,7 +308,7 @@ def papers(
     names: Sequence[str] | str = (),
     *,
     moves: bool = False,
-) -> tuple[Claim, ...]:
+) -> Claims:
     """Published claims, recomputed by the model; exit status 1 where one does not hold.
 
     With `moves` each input of a claim's program, a number of the workload or of a machine, is

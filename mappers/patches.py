@@ -38,6 +38,7 @@ from hwmodel.show.json import full_record, plain
 from hwmodel.spine.activity import Rates, Work, fold
 from hwmodel.spine.estimate import Estimate
 from hwmodel.spine.power import energy_j
+from hwmodel.text.grid import hanging
 
 OBJECTIVES: Mapping[str, str] = {"latency": "s", "energy": "J", "traffic": "bytes", "sram": "bytes"}
 """What can be minimised, and its unit."""
@@ -124,8 +125,6 @@ class PatchMapped(Mapped):
             words += "layer by layer"
         est = self.estimate
         rows = [
-            words,
-            "",
             f"SRAM      {self.peak_bytes / 1024:,.1f} KiB of {self.sram_bytes / 1024:,.1f} KiB",
             f"computed  {found.macs / 1e6:,.1f} M multiply-accumulates, {found.overhead:.1%} more"
             f" ({found.stage_overhead:.1%} of the fused layers')",
@@ -141,7 +140,7 @@ class PatchMapped(Mapped):
             for store in est.stores
             if store.short_by_bytes
         ]
-        return "\n".join(rows)
+        return "\n".join((words, "", *map(hanging, rows)))
 
 
 def map_patches(

@@ -32,13 +32,13 @@ class Notebook(Brief):
 
 def facts_html(finding: str, record: Mapping[str, Any]) -> str:
     """A finding, the fields of a record that are one number or word each, and lists of such."""
-    rows = [[name, _fact(name, value)] for name, value in record.items() if _single(value)]
+    rows = [[name, fact(name, value)] for name, value in record.items() if _single(value)]
     tables: list[Table] = [(("field", "value"), rows)]
     for value in record.values():
         listed: list[Any] = cast(list[Any], value) if isinstance(value, list) else []
         if listed and all(isinstance(item, Mapping) for item in listed):
             heads = [name for name, item in listed[0].items() if _single(item)]
-            cells = [[_fact(n, item.get(n)) for n in heads] for item in listed[:MOST_ROWS]]
+            cells = [[fact(n, item.get(n)) for n in heads] for item in listed[:MOST_ROWS]]
             tables.append((heads, cells))
     return answer_html(finding, tables)
 
@@ -47,12 +47,15 @@ def _single(value: Any) -> bool:
     return isinstance(value, (bool, int, float, str))
 
 
-def _fact(name: str, value: Any) -> str:
+def fact(name: str, value: Any) -> str:
+    """A field's value for people, with the unit that its name ends in."""
     dimension = dimension_of(name)
     if value is None or value != value:
         return "-" if value is None else "not known"
     if isinstance(value, (bool, str)) or not isinstance(value, (int, float)):
         return str(value)
+    if dimension == "per_s":
+        return f"{value:,.4g} a second"
     if dimension is not None:
         return show(float(value), dimension)
     return f"{value:,}" if isinstance(value, int) else f"{value:,.{4 if abs(value) < 1e4 else 9}g}"

@@ -2,10 +2,9 @@
 
 from hwmodel.einsum.workloads.serving_stream import Serving
 from hwmodel.quantity.units import show
-from hwmodel.show.html import facts_html
 from hwmodel.systems.serving.served import TAILS, WAITS, Served
 from hwmodel.text.grid import grid
-from hwmodel.text.markup import answer_html
+from hwmodel.text.markup import Table, answer_html
 
 CALLED = {
     "latency": "latency",
@@ -16,8 +15,28 @@ CALLED = {
 """What is waited for -> for people."""
 
 
+HEADS = ("seconds", "mean", "90 %", *(f"p{tail}" for tail in TAILS)), ("a stream", "")
+"""Of the table of waits, and of what the stream took."""
+
+
 def served_text(answer: Served) -> str:
     """The stream in one line, what requests waited, and what it took."""
+    tables = [grid(heads, rows, left=(0,)) for heads, rows in _tables(answer)]
+    told = "\n".join(f"  - {text}" for text in _notes(answer))
+    return "\n\n".join([_finding(answer), *tables, *([told] if told else [])])
+
+
+def served_html(answer: Served) -> str:
+    """The same for a notebook."""
+    return answer_html(_finding(answer), _tables(answer), _notes(answer))
+
+
+def _notes(answer: Served) -> list[str]:
+    return [*answer.assumptions, *(f"warning: {text}" for text in answer.warnings)]
+
+
+def _tables(answer: Served) -> list[Table]:
+    """What requests waited, and what the stream took."""
     waits = [
         [
             CALLED[wait],
@@ -49,11 +68,7 @@ def served_text(answer: Served) -> str:
             else [["a million tokens", f"{price:.3g} USD ({answer.price_source})"]]
         ),
     ]
-    heads = ("seconds", "mean", "90 %", *(f"p{tail}" for tail in TAILS))
-    notes = [*answer.assumptions, *(f"warning: {text}" for text in answer.warnings)]
-    told = "\n".join(f"  - {text}" for text in notes)
-    tables = [grid(heads, waits, left=(0,)), grid(("a stream", ""), rows, left=(0,))]
-    return "\n\n".join([_finding(answer), *tables, *([told] if told else [])])
+    return list(zip(HEADS, (waits, rows), strict=True))
 
 
 def _interval(answer: Served, wait: str) -> str:
@@ -62,11 +77,6 @@ def _interval(answer: Served, wait: str) -> str:
         return ""
     low, high = answer.intervals[f"{wait}_s"]
     return f"{show(low, 's')} to {show(high, 's')}"
-
-
-def served_html(answer: Served) -> str:
-    """The same for a notebook."""
-    return facts_html(_finding(answer), answer.record())
 
 
 def _finding(answer: Served) -> str:

@@ -2,7 +2,6 @@
 
 from hwmodel.einsum.workloads.training_step import Training
 from hwmodel.quantity.units import show
-from hwmodel.show.html import facts_html
 from hwmodel.systems.training.trained import PARTS, Trained
 from hwmodel.text.grid import grid
 from hwmodel.text.markup import answer_html
@@ -10,8 +9,29 @@ from hwmodel.text.markup import answer_html
 
 def trained_text(step: Trained) -> str:
     """The step in one line, how it is divided, and where time and memory go."""
-    how = ", ".join(f"{name}={value}" for name, value in step.execution.given.items())
-    rows = [
+    told = "\n".join(f"  - {text}" for text in _notes(step))
+    return "\n\n".join([_finding(step), _how(step), grid(HEADS, _rows(step), left=(0,)), told])
+
+
+def trained_html(step: Trained) -> str:
+    """The same for a notebook."""
+    return answer_html(_finding(step), [(HEADS, _rows(step))], (_how(step), *_notes(step)))
+
+
+HEADS = ("a step", "")
+
+
+def _how(step: Trained) -> str:
+    return ", ".join(f"{name}={value}" for name, value in step.execution.given.items())
+
+
+def _notes(step: Trained) -> list[str]:
+    return [*step.assumptions, *(f"warning: {text}" for text in step.warnings)]
+
+
+def _rows(step: Trained) -> list[list[str]]:
+    """Where time and memory go."""
+    return [
         ["bubble", f"{step.bubble:.1%}"],
         ["exposed exchanges", show(step.exposed_communication_s, "s")],
         ["optimiser", show(step.optimizer_s, "s")],
@@ -25,9 +45,6 @@ def trained_text(step: Trained) -> str:
         ["memory that it has", show(step.capacity_bytes, "bytes")],
         *_host_rows(step),
     ]
-    notes = [*step.assumptions, *(f"warning: {text}" for text in step.warnings)]
-    told = "\n".join(f"  - {text}" for text in notes)
-    return "\n\n".join([_finding(step), how, grid(("a step", ""), rows, left=(0,)), told])
 
 
 def _host_rows(step: Trained) -> list[list[str]]:
@@ -42,11 +59,6 @@ def _host_rows(step: Trained) -> list[list[str]]:
     if step.drive_bytes:
         parts["drives"] = step.drive_bytes
     return [[name, show(size, "bytes")] for name, size in parts.items()]
-
-
-def trained_html(step: Trained) -> str:
-    """The same for a notebook."""
-    return facts_html(_finding(step), step.record())
 
 
 def _finding(step: Trained) -> str:

@@ -56,7 +56,12 @@ class Answered(Brief, Framed):
         return f"{len(self.cases):,} cases{refused}\n\n{self.table.head(TOLD)}"
 
     def _repr_html_(self) -> str:
-        return self.table._repr_html_()  # pyright: ignore[reportPrivateUsage]  # as notebooks ask
+        from hwmodel.show.html import fact
+        from hwmodel.text.markup import answer_html
+
+        head = self.table.head(TOLD)
+        rows = [[fact(n, v) for n, v in zip(head.columns, row, strict=True)] for row in head.rows()]
+        return answer_html(str(self).partition("\n")[0], [(head.columns, rows)])
 
 
 def _is_single(value: Any) -> bool:

@@ -13,7 +13,7 @@ from hwmodel.mappers.deployments.traffic import Promise, Traffic
 from hwmodel.quantity.units import show
 from hwmodel.show.html import Notebook
 from hwmodel.show.json import plain
-from hwmodel.text.grid import grid
+from hwmodel.text.grid import grid, hanging, wrapped
 from hwmodel.verbs.started import command
 
 
@@ -203,7 +203,7 @@ class Deployed(Notebook):
         blocks += [self.priced()] if self.money is not None else []
         blocks.append("\n".join(self.flags))
         blocks.append(self.proof())
-        blocks.append("\n".join(["warnings", *(f"  - {text}" for text in self.warnings)]))
+        blocks.append("\n".join(["warnings", *(wrapped("  -", text) for text in self.warnings)]))
         return "\n\n".join(blocks)
 
     def _cost(self, each: Deployment) -> str:
@@ -255,16 +255,18 @@ class Deployed(Notebook):
         seen = "none"
         if tally.simulated:
             seen = f"{tally.simulated:,} deployments, of which {tally.broken:,} broke the promise"
-        return (
+        lines = (
             f"proof     {tally.all:,} kinds and numbers of engines, each with {tally.settings}"
             f" settings: {tally.evaluated:,} evaluated, of which {tally.failed:,} keep no promise"
             f" where they settle; excluded {bounds or 'none by bounds'}, {tally.dearer:,} as dearer"
-            f" than what was found\nsimulated {seen}\n"
+            " than what was found",
+            f"simulated {seen}",
             f"floor     {self.found.least:,.2f} {self.unit}: the best is within"
-            f" {self.gap:.0%} of what any could be\n"
-            f"engine    {self.engine.title} {self.engine.version}\n"
-            f"search    {show(self.solve_time_s, 's')}"
+            f" {self.gap:.0%} of what any could be",
+            f"engine    {self.engine.title} {self.engine.version}",
+            f"search    {show(self.solve_time_s, 's')}",
         )
+        return "\n".join(map(hanging, lines))
 
 
 def _both(settled: float | None, seen: float | None) -> str:

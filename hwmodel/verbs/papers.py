@@ -13,6 +13,7 @@ from typing import Annotated, Any, ClassVar
 
 from hwmodel.quantity.errors import UnknownNameError
 from hwmodel.text.grid import grid
+from hwmodel.text.markup import Brief
 from hwmodel.validation.papers.claim import Claim, Program
 from hwmodel.validation.papers.given import Given
 from hwmodel.validation.papers.moves import moved
@@ -20,6 +21,14 @@ from hwmodel.verbs.ask import AS_IS, Question, Word, in_python
 
 NOT_SYSTEMS = ("claim", "coverage", "given", "moves")
 SIGNS = {"": "", "least": "≥ ", "most": "≤ "}
+
+
+class Claims(Brief, tuple[Claim, ...]):
+    """Claims, which print as a table of them, and of what moves them where that was asked."""
+
+    def __str__(self) -> str:
+        """How many hold, and a row each."""
+        return (moves_text if any(each.moves is not None for each in self) else papers_text)(self)
 
 
 class Papers(Question):
@@ -45,10 +54,10 @@ class Papers(Question):
         str | None, Word("A file for a page (.html) of claims and what moves them.", alone=True)
     ] = None
 
-    def answer(self) -> tuple[Claim, ...]:
+    def answer(self) -> "Claims":
         """The claims of these systems; raises `UnknownNameError`."""
         names = (self.names,) if isinstance(self.names, str) else self.names
-        return claimed(names, moves=self.moves)
+        return Claims(claimed(names, moves=self.moves))
 
     def record(self, answer: tuple[Claim, ...]) -> list[dict[str, Any]]:
         """Every field of every claim."""

@@ -31,7 +31,7 @@ from hwmodel.show.json import plain
 from hwmodel.spine.estimate import Estimate
 from hwmodel.spine.memory import RESERVE_FRACTION
 from hwmodel.systems.training.step import fabric_of
-from hwmodel.text.grid import grid
+from hwmodel.text.grid import grid, hanging, wrapped
 from hwmodel.verbs.ask import Word, in_python
 from hwmodel.verbs.work import OfRun
 
@@ -114,7 +114,7 @@ class Parallelised(Notebook):
         )
         if not math.isinf(self.margin):
             head += f"; the runner-up costs {self.margin:.1%} more"
-        proof = (
+        proof = hanging(
             f"proof     {counts.all:,} legal divisions: {counts.evaluated:,} evaluated, of which"
             f" {counts.failed:,} do not fit, {counts.ruled_out:,} ruled out by bounds,"
             f" {counts.too_large:,} by what their devices would hold; none left"
@@ -123,8 +123,8 @@ class Parallelised(Notebook):
         if len(self.front) > 1:
             tables += (f"front of time and throughput\n{_table(self.front)}",)
         solved = f"search    {show(self.solve_time_s, 's')}"
-        solved = f"searched  {self.searched}\n{solved}" if self.searched else solved
-        told = "\n".join(f"  - warning: {text}" for text in self.notes)
+        solved = f"{hanging(f'searched  {self.searched}')}\n{solved}" if self.searched else solved
+        told = "\n".join(wrapped("  -", f"warning: {text}") for text in self.notes)
         return "\n\n".join((head, *tables, f"{proof}\n{solved}", *([told] if told else [])))
 
 

@@ -1,6 +1,7 @@
 """Streams of requests, by every way of asking: what is predicted, printed, written and refused."""
 
 import json
+from html import unescape
 from typing import Any
 
 import numpy as np
@@ -99,7 +100,10 @@ def test_a_case_and_words_say_the_same_as_python() -> None:
     assert found.devices == 2
     assert str(found).startswith("qwen3-0.6b serving on 2 x NVIDIA H100")
     assert repr(found).startswith("<Served: qwen3-0.6b serving on 2 x NVIDIA H100")
-    assert "TTFT" in found._repr_html_()  # pyright: ignore[reportPrivateUsage]
+    shown = found._repr_html_()  # pyright: ignore[reportPrivateUsage]
+    assert "first token (TTFT)" in shown
+    assert "op/s" not in shown
+    assert all(unescape(shown).count(told) == 1 for told in (*found.assumptions, *found.warnings))
     work = hw.model("qwen3-0.6b").serving(input=9, output=9, concurrency=3, tp=2)
     assert str(work) == "qwen3-0.6b serving: 3 clients, 9 tokens in, 9 out\n\ntp=2"
 

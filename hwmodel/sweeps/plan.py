@@ -6,6 +6,7 @@ what one Parquet file holds, and what a sweep that was stopped does not do again
 depend on the chunks or on who evaluates them, so neither do the rows.
 """
 
+import inspect
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -13,7 +14,7 @@ from typing import Any, TypeAlias, cast
 
 import polars
 
-from hwmodel.quantity.errors import InputError
+from hwmodel.quantity.errors import InputError, UnknownNameError
 from hwmodel.quantity.printable import shown
 from hwmodel.quantity.reading import POINTS
 from hwmodel.quantity.units import counted
@@ -97,6 +98,7 @@ def planned(
     if points.blocks * points.rows > POINTS:
         found = shown(points.blocks * points.rows)
         raise InputError(f"sweep: expected at most {POINTS:,} points, found {found}")
+    _check_names(function, list(points.labels))
     names = set(points.labels.values())
     conditions = [condition(each, where="where") for each in _listed(where)]
     ahead = [each for each in conditions if set(each.meta.root_names()) <= names]
@@ -108,6 +110,26 @@ def planned(
         keep=tuple(keep),
         chunk=counted(chunk, where="chunk"),
     )
+
+
+def _check_names(function: Callable[..., Any], axes: Sequence[str]) -> None:
+    """Refuses axes that a function of Python has no argument for, and arguments without an axis."""
+    try:
+        parameters = inspect.signature(function).parameters
+    except (TypeError, ValueError):  # of some builtins nothing is known
+        return
+    if any(each.kind is each.VAR_KEYWORD for each in parameters.values()):
+        return
+    for name in axes:
+        if name not in parameters:
+            raise UnknownNameError("axis of the function", name, parameters)
+    empty = inspect.Parameter.empty
+    left = [n for n, p in parameters.items() if p.default is empty and n not in axes]
+    left = [n for n in left if parameters[n].kind is not inspect.Parameter.VAR_POSITIONAL]
+    if left:
+        raise InputError(
+            f"sweep: expected an axis {left[0]!r}, which the function takes; found none"
+        )
 
 
 def _listed(where: Where | Sequence[Where]) -> Sequence[Where]:

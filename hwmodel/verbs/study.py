@@ -146,7 +146,7 @@ def study(path: str | Path, *, chunk: int | None = None) -> Plan:
             keep=_texts(told, "keep"),
             samples=told.get("samples"),
             seed=told.get("seed") or 0,
-            chunk=chunk or told.get("chunk") or CHUNK,
+            chunk=next((n for n in (chunk, told.get("chunk")) if n is not None), CHUNK),
         )
 
 

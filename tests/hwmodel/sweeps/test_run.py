@@ -344,7 +344,7 @@ def test_conditions_leave_out_rows_of_which_they_say_nothing() -> None:
 
 
 def test_a_plan_counts_its_chunks_and_points() -> None:
-    plan = planned(square, {"x": np.arange(2.5 * PIECE), "z": ["a", "b"]}, chunk=2 * PIECE)
+    plan = planned(some, {"x": np.arange(2.5 * PIECE), "z": ["a", "b"]}, chunk=2 * PIECE)
     assert plan.chunks == 3
     assert sum(plan.points(chunk) for chunk in range(3)) == 5 * PIECE
 
@@ -371,3 +371,19 @@ def test_dask_yields_the_same_rows_though_a_worker_is_killed(tmp_path: Path) -> 
             victim = next(iter(client.run(os.getpid).values()))
             os.kill(victim, signal.SIGKILL)
             assert running.result(timeout=60).table.equals(here)
+
+
+def both(x: float, z: float) -> float:
+    return x + z
+
+
+def some(x: float, z: float = 1, **more: float) -> float:
+    return x + z
+
+
+def test_axes_and_arguments_of_a_function_go_together() -> None:
+    with pytest.raises(InputError, match="unknown axis of the function 'b'; known: x"):
+        planned(square, {"x": [1], "b": [2]})
+    with pytest.raises(InputError, match="expected an axis 'z', which the function takes"):
+        planned(both, {"x": [1]})
+    assert planned(some, {"x": [1], "c": [2]}).grid.rows == 1

@@ -1,7 +1,8 @@
 """Layers laid one after the other: what each makes of the shapes that it reads.
 
-Maps keep their sides over the stride (padding fills up), a transposed convolution makes them longer
-by it. A network on a volume has windows of as many elements along the depth as down and across.
+Maps keep their sides over the stride (padding fills up; `bare`, nothing is padded, and a window's
+reach is lost), a transposed convolution makes them longer by it. A network on a volume has windows
+of as many elements along the depth as down and across.
 """
 
 from collections.abc import Mapping
@@ -17,6 +18,7 @@ WHOLE = ("mean", "linear", "first")
 """Layers that leave one place."""
 NUMBERS: Mapping[str, int | None] = {
     **{"filters": None, "kernel": 1, "stride": 1, "groups": 1, "heads": 1},
+    **{"dilation": 1, "bare": 0},
 }
 Shape = tuple[int, int, int, int]
 """Depth, height, width and channels."""
@@ -61,7 +63,10 @@ class Laid:
         out = tuple(
             -(-side // step) for side, step in zip((depth, height, width), steps, strict=True)
         )
-        filters = number.get("filters", channels)
+        filters, dilation = number.get("filters", channels), number.get("dilation", 1)
+        spatial = kind in SPATIAL
+        if spatial and number.get("bare"):
+            out = self._bare(kind, (depth, height, width), kernel, steps, dilation)
         if kind in ENLARGING:
             out = tuple(a * b for a, b in zip((depth, height, width), steps, strict=True))
         elif kind in WHOLE:
@@ -76,7 +81,6 @@ class Laid:
             filters = sum(self.shape(at)[-1] for at in inputs)
         elif kind == "attention":
             filters = number.get("filters", channels // 3)
-        spatial = kind in SPATIAL
         strided = kind in (*SPATIAL, *POOLS, *ENLARGING, "merge")
         self.layers.append(
             Layer(
@@ -84,6 +88,7 @@ class Laid:
                 *(height, width, channels, out[1], out[2], filters),
                 kernel=kernel,
                 stride=stride if strided else 1,
+                dilations=(dilation, dilation),
                 block=self.block,
                 groups=number["groups"],
                 heads=number["heads"],
@@ -98,3 +103,16 @@ class Laid:
             )
         )
         self.at = len(self.layers) - 1
+
+    def _bare(
+        self, kind: str, sides: tuple[int, ...], kernel: int, steps: tuple[int, ...], gap: int
+    ) -> tuple[int, ...]:
+        """Places of a window that never leaves its map."""
+        taps = (kernel if self.image[0] > 1 else 1, kernel, kernel)
+        left = [side - (each - 1) * gap for side, each in zip(sides, taps, strict=True)]
+        if min(left) < 1:
+            raise InputError(
+                f"{self.where}: {len(self.layers)}.{kind}: expected a map of at least the window's"
+                f" reach ({(kernel - 1) * gap + 1}), found {' x '.join(map(str, sides))}; pad it"
+            )
+        return tuple(-(-side // step) for side, step in zip(left, steps, strict=True))

@@ -12,10 +12,11 @@
 
 Each layer reads the map of the one before, or of the layer that it `reads` by name; `add`,
 `multiply`, `scale` and `concat` read another `with` it. Kinds are those of `layer.py`; padding
-keeps a map's side, over the stride. A layer of so many `times` stands there as often; one that has
-a `name` is called so. `resolution` is one side, or two, or the three of a volume. Layers of one
-`block` are computed again together in training; of one that is `reversible` the input is found
-again from what it made.
+keeps a map's side, over the stride, where a window does not say `padding: valid`, that is none;
+windows of convolutions may have gaps (`dilation: 2`). A layer of so many `times` stands there as
+often; one that has a `name` is called so. `resolution` is one side, or two, or the three of a
+volume. Layers of one `block` are computed again together in training; of one that is `reversible`
+the input is found again from what it made.
 """
 
 from pathlib import Path
@@ -54,6 +55,8 @@ SHAPED = ("conv", "linear", "transposed")
 """Layers that say how many channels they make."""
 TWO = ("add", "multiply", "scale", "concat")
 """Layers that read another map."""
+GAPPED = ("conv", "depthwise")
+"""Windows that may have gaps."""
 ALIKE = ("add", "multiply")
 """Those whose maps have one shape."""
 
@@ -69,6 +72,8 @@ class Entry(BaseModel):
     stride: Count = 1
     times: Count = 1
     groups: Count = 1
+    dilation: Count = 1
+    padding: Literal["same", "valid"] = "same"
     function: str = ""
     block: str | int | None = None
     reversible: bool = False
@@ -152,11 +157,20 @@ class _Maps(Laid):
                     f"{self.where}: layers.{line}: expected maps of one shape (depth, height,"
                     f" width, channels), found {one} and {other}"
                 )
+        gaps, bare = entry.dilation > 1, entry.padding == "valid"
+        if (gaps and (entry.kind not in GAPPED or self.image[0] > 1)) or (
+            bare and entry.kind not in (*GAPPED, "average", "maximum")
+        ):
+            raise InputError(
+                f"{self.where}: layers.{line}: expected dilation of {' and '.join(GAPPED)} on"
+                f" images alone, and padding of these and of pools; found a {entry.kind}"
+            )
         if entry.block != self.of:
             self.of, self.block = entry.block, self.block + 1
         self.reversible = entry.reversible
         numbers = {**NUMBERS, "filters": filters, "groups": entry.groups}
         numbers |= {"kernel": entry.kernel, "stride": entry.stride}
+        numbers |= {"dilation": entry.dilation, "bare": int(bare)}
         own = entry.name if entry.times == 1 else None
         self.put(entry.kind, inputs, numbers, entry.function, name=own)
         if entry.name is not None:

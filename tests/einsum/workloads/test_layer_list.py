@@ -58,6 +58,23 @@ def test_simplenet_has_its_published_parameters_and_operations(tmp_path: Path) -
     assert sum(layer.kind == "conv" for layer in made.layers) == 13
 
 
+def test_windows_without_padding_and_with_gaps(tmp_path: Path) -> None:
+    """LeNet-5 on 32 x 32: 61,706 parameters, 236 of them biases, and 416,520 multiplications."""
+    five = {"kind": "conv", "kernel": 5, "padding": "valid"}
+    halved = {"kind": "average", "kernel": 2, "stride": 2, "padding": "valid"}
+    dense = [{"kind": "linear", "filters": wide} for wide in (120, 84, 10)]
+    layers = [five | {"filters": 6}, halved, five | {"filters": 16}, halved, *dense]
+    content = {"resolution": 32, "channels": 1, "layers": layers}
+    lenet = network(written(tmp_path, content), None, 1.0, None)
+    assert (lenet.weights, lenet.macs) == (61_706 - 236, 416_520)
+    gaps = {"kind": "conv", "kernel": 3, "filters": 4, "dilation": 2}
+    both = (gaps | {"padding": each} for each in ("same", "valid"))
+    same, bare = (listed(tmp_path, each).layers[0] for each in both)
+    assert (same.out_height, bare.out_width) == (8, 8 - 4)
+    assert same.needs(8, 8) == (12, 12)  # two zeros on each side
+    assert cnn(str(tmp_path / "net.yaml"), dtype="fp16").stages
+
+
 def test_operations_grow_with_the_square_of_the_side_and_weights_do_not(tmp_path: Path) -> None:
     path = written(tmp_path, SIMPLENET)
     small, large = (network(path, side, 1.0, None) for side in (32, 64))
@@ -98,6 +115,9 @@ def test_a_list_is_a_workload_like_any_network(tmp_path: Path) -> None:
         ),
         ({"kind": "add"}, "'with' of add, multiply, scale, concat alone; found a add"),
         ({"kind": "conv", "filters": 0}, "layers.1.filters"),
+        ({"kind": "mean", "padding": "valid"}, "layers.1: expected dilation of conv and depthwise"),
+        ({"kind": "maximum", "dilation": 2}, "layers.1: expected dilation of conv and depthwise"),
+        ({"kind": "depthwise", "kernel": 9, "padding": "valid"}, "reach (9), found 1 x 8 x 8"),
         ({"kind": "conv", "filters": 3, "wide": 1}, "layers.1.wide: Extra inputs"),
         ({"kind": "conv", "filters": 3, "times": 10**6}, "layers: expected"),
     ],

@@ -2,12 +2,12 @@
 
 A prompt's kernels (mamba-ssm, flash-linear-attention) are a few launches over chunks of tokens:
 products inside of chunks, then the states at their ends one after the other, then what the states
-add. They are counted together: a block takes `BLOCK` elements of the state, does its share of all
-operations, and waits at every step of the recurrence; inputs are read and outputs written once,
-and states that pass from one launch to another are written and read. Where every channel decays by
-itself there are no products: one launch, a block for `CHANNEL` elements, whose threads scan
-`STRETCH` tokens together (mamba-ssm, csrc/selective_scan). One token's kernel reads and writes the
-state and is over.
+add. They are counted together: a block takes `SIDE` values by as many keys of a head's state, or
+those that there are, does its share of all operations, and waits at every step of the recurrence;
+inputs are read and outputs written once, and states that pass from one launch to another are
+written and read. Where every channel decays by itself there are no products: one launch, a block
+for `CHANNEL` elements, whose threads scan `STRETCH` tokens together (mamba-ssm,
+csrc/selective_scan). One token's kernel reads and writes the state and is over.
 """
 
 from dataclasses import dataclass, field
@@ -17,8 +17,8 @@ from hwmodel.quantity.arithmetic import ceil_div
 from hwmodel.quantity.units import Amount
 from hwmodel.spine.activity import Activity, Operation, Overlap, Serial, Waves, Work
 
-BLOCK = 4096
-"""Elements of a state that a block holds: 64 values by 64 keys (Dao and Gu's Triton kernels)."""
+SIDE = 64
+"""Values, and keys, of a state that a block holds (Dao and Gu's Triton kernels)."""
 
 CHANNEL, STRETCH = 16, 2048
 """Elements of a state that a block holds without products, and tokens of a step."""
@@ -62,7 +62,7 @@ class ScanTile:
 
 def activity(problem: ScanProblem, tile: ScanTile, limits: Limits) -> Activity:
     """All launches of one call: see the module."""
-    blocks = ceil_div(problem.state, BLOCK if problem.products else CHANNEL)
+    blocks = _of_heads(problem) if problem.products else ceil_div(problem.state, CHANNEL)
     steps = problem.steps if problem.products else ceil_div(problem.steps, STRETCH)
     several = 1 if _none(problem.passed_bytes) else tile.launches
     block = Work(operations={key: n / blocks for key, n in problem.operations.items()})
@@ -76,6 +76,12 @@ def activity(problem: ScanProblem, tile: ScanTile, limits: Limits) -> Activity:
             Overlap((Waves(blocks, limits.processors * tile.resident, block), moved)),
         )
     )
+
+
+def _of_heads(problem: ScanProblem) -> Amount:
+    """Blocks of all heads; a side that fills none is a block's, too."""
+    heads, keys = problem.columns / problem.values, problem.state / problem.columns
+    return heads * ceil_div(problem.values, SIDE) * ceil_div(keys, SIDE)
 
 
 def _none(amount: Amount) -> bool:

@@ -48,3 +48,12 @@ def test_products_of_chunks_run_on_the_matrix_unit() -> None:
     pairs = 64 * 65 / 2
     each = 2 * (2 * pairs * 128 + 2 * 64 * 128 * 128)
     assert matrix == 64 * 8 * each
+
+
+def test_thin_states_take_no_longer_than_wide_ones() -> None:
+    """A block is of one head, however few values or keys that has (it was 4,096 numbers of any)."""
+    times = [
+        float(hw.predict(chunked(2, 4096, 16, 16, keys, values), on="h200").time_s)
+        for keys, values in ((1, 128), (128, 1), (128, 8), (128, 64))
+    ]
+    assert times == sorted(times)

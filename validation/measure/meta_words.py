@@ -193,6 +193,10 @@ class Recorder(TorchDispatchMode):
             text = window(kernel, stride or kernel, zeros) + ("c" if any(up) else "")
             at = self.seen(first, sides(first), exact=True)
             return self.put(name[:3] + text, [at], sides(out))
+        if name == "adaptive_max_pool2d":
+            down, across = (first.shape[at] // out.shape[at] for at in (2, 3))
+            text = window((down, across), (down, across))
+            return self.put("max" + text, [self.seen(first, sides(first), exact=True)], sides(out))
         if name in SUMS:
             return self.summed(first, int(numbers))
         if name in ("cat", "stack"):
@@ -311,6 +315,10 @@ class Recorder(TorchDispatchMode):
         tensor, weight, bias, stride, zeros, dilation, transposed, _, groups = args[:9]
         if tensor.ndim == 3:  # along channels: a small kernel on a vector
             return self.same("relu", self.plain(tensor))
+        if tensor.ndim == 5 and weight.shape[-1] == 1 == stride[-1]:  # parts that lie side by side
+            tensor, out, weight = beside(tensor), beside(out), weight[..., 0]
+            stride, zeros, dilation = stride[:2], zeros[:2], dilation[:2]
+            self.writers[id(tensor)] = self.writers[id(args[0])]
         if transposed or tensor.ndim != 4:
             raise CoverageError(f"a convolution of {tuple(tensor.shape)}")
         filters, shape, result = weight.shape[0], sides(tensor), sides(out)
@@ -325,6 +333,11 @@ class Recorder(TorchDispatchMode):
             word += f":{result[0]}x{result[1]}x{result[2]}"
         at = self.put(word, [at], result)
         return at if bias is None else self.same("shift", at)
+
+
+def beside(tensor: torch.Tensor) -> torch.Tensor:
+    """A map of volumes as images of its innermost side each, one below the other."""
+    return tensor.permute(0, 4, 1, 2, 3).flatten(0, 1)
 
 
 def sides(tensor: torch.Tensor) -> Shape:

@@ -60,9 +60,12 @@ def words_of(model: Any, side: int, classes: int) -> list[str]:
 
 @lru_cache(maxsize=4)
 def model_of(name: str, **sizes: int) -> Any:
-    """A network without weights."""
-    with torch.device("meta"):
-        return timm.create_model(name, pretrained=False, **sizes).eval()
+    """A network without weights; made of numbers first where its making reads some."""
+    try:
+        with torch.device("meta"):
+            return timm.create_model(name, pretrained=False, **sizes).eval()
+    except (NotImplementedError, TypeError):
+        return timm.create_model(name, pretrained=False, **sizes).eval().to("meta")
 
 
 def lines(name: str) -> Iterator[str]:

@@ -35,7 +35,7 @@ def convolution(
     Depthwise is what has one channel in each of several groups, whatever the number of filters.
     A window of one point that skips nothing, and of one phase, is a plain product: of all places
     where channels come last; image by image where they come first, if that leaves rows that a
-    product's kernels copy.
+    product's kernels copy (traced on Hopper; where warps multiply by themselves of all images).
     Windows of what is no weight, of more points than places, make a gradient of filters: both maps
     are read, and what they leave is small (`schedules/filter_gradient.py`).
     `takes` says where the library of products has a kernel for one, as it says of itself: elsewhere
@@ -108,10 +108,12 @@ def convolution(
             (alone, Found(einsum.name, "stencil", _turned(stencil, found), cascade)),
             (~alone, Found(einsum.name, "filters", filters, cascade)),
         ]
+    whole_maps = Found(einsum.name, "convolution", product, cascade)
+    by_warp = None if found.channels_last else whole_maps
     return [
         (depthwise, Found(einsum.name, "stencil", stencil, cascade)),
-        (plain, Found(einsum.name, "gemm", multiplied, cascade)),
-        (~(depthwise | plain), Found(einsum.name, "convolution", product, cascade)),
+        (plain, Found(einsum.name, "gemm", multiplied, cascade, by_warp=by_warp)),
+        (~(depthwise | plain), whole_maps),
     ]
 
 

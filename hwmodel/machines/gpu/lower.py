@@ -71,6 +71,8 @@ class Call:
     touched_bytes: tuple[Amount, Amount, int] | None = None
     """Activations and weights of a repetition, all its calls together, and how many layers' weights
     are used in turn; None: the L2 is cold."""
+    by_warp: "Call | None" = None
+    """What runs in its place on GPUs whose warps multiply by themselves; None: the same."""
 
     @property
     def family(self) -> str:
@@ -128,6 +130,7 @@ def _call(found: Found, chosen: Mapping[str, Pick], kernel: Kernel) -> Call:
         )
     library = support.library_of(found.schedule, pick.libraries, found.problem)
     launch = library.launches[found.schedule]
+    other = found.by_warp if found.by_warp and found.by_warp.schedule in chosen else None
     return Call(
         name=found.name,
         schedule=found.schedule,
@@ -139,6 +142,7 @@ def _call(found: Found, chosen: Mapping[str, Pick], kernel: Kernel) -> Call:
         resolve=launch.resolve,
         times=found.times,
         asked=pick.asked,
+        by_warp=other and _call(replace(other, times=found.times), chosen, kernel),
     )
 
 

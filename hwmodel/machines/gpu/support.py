@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from hwmodel.hardware.hardware import TWO_OF_FOUR, Hardware
-from hwmodel.machines.gpu.libraries.library import GENERATIONS, Library, Support
+from hwmodel.machines.gpu.libraries.library import BY_WARP, GENERATIONS, Library, Support
 from hwmodel.machines.gpu.libraries.shipped import SHIPPED
 from hwmodel.quantity.dtypes import base_of, dtype, structure_of
 from hwmodel.quantity.errors import CoverageError
@@ -127,9 +127,18 @@ def placed(calls: Sequence[Any], hardware: Hardware, *, layers: bool = False) ->
     keys written and rows of experts sorted, and not a kernel alone.
     """
     found: list[Any] = []
-    for call in calls:
+    for given in calls:
+        call = _here(given, hardware.architecture)
         found += _placed(call, hardware, layers) if call.library.on else [call]
     return tuple(found)
+
+
+def _here(call: Any, generation: str) -> Any:
+    """What runs in a call's place where warps multiply by themselves, if its library takes it."""
+    other = call.by_warp if generation in BY_WARP else None
+    if other is None or refusal(other.schedule, other.library, other.problem, generation, True):
+        return call
+    return other
 
 
 def _placed(call: Any, hardware: Hardware, layers: bool) -> list[Any]:

@@ -60,6 +60,8 @@ class Found:
     problem: Any
     work: Cascade
     times: Amount = 1
+    by_warp: "Found | None" = None
+    """What runs in its place on GPUs whose warps multiply by themselves; None: the same."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -14,8 +14,8 @@ PRIOR = priors(
     """
     matrix = 0.25 in 0.05 .. 1: share of the datasheet's matrix rate
     vector = 0.4 in 0.1 .. 1: share of the vector units' rate
-    exp = 0.3 in 0.1 .. 1: share of the exponential unit's rate
-    dram = 0.68 in 0.3 .. 1: share of the datasheet's DRAM bandwidth
+    exp = 0.15 in 0.05 .. 1: share of the exponential unit's rate
+    dram = 0.7 in 0.3 .. 1: share of the datasheet's DRAM bandwidth
     launch = 2 in 0.3 .. 8: kernel to kernel in a graph, in graph launches of the device
     step = 1 in 0 .. 5: one step of the recurrence, in DRAM latencies
     sharpness = 4 in 1 .. 16: exponent of the norm that overlaps units and DRAM

@@ -13,7 +13,7 @@ csrc/selective_scan). One token's kernel reads and writes the state and is over.
 from dataclasses import dataclass, field
 
 from hwmodel.hardware.hardware import Limits
-from hwmodel.quantity.arithmetic import ceil_div
+from hwmodel.quantity.arithmetic import ceil_div, most
 from hwmodel.quantity.units import Amount
 from hwmodel.spine.activity import Activity, Operation, Overlap, Serial, Waves, Work
 
@@ -65,6 +65,8 @@ def activity(problem: ScanProblem, tile: ScanTile, limits: Limits) -> Activity:
     blocks = _of_heads(problem) if problem.products else ceil_div(problem.state, CHANNEL)
     steps = problem.steps if problem.products else ceil_div(problem.steps, STRETCH)
     several = 1 if _none(problem.passed_bytes) else tile.launches
+    if several != 1:
+        blocks = blocks * most((1, problem.steps))
     block = Work(operations={key: n / blocks for key, n in problem.operations.items()})
     moved = Work(
         read={"dram": problem.read_bytes + problem.passed_bytes},

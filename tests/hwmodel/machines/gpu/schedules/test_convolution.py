@@ -13,6 +13,7 @@ from hwmodel.hardware.hardware import limits
 from hwmodel.machines.gpu.lower import lower
 from hwmodel.machines.gpu.schedules.convolution import ConvolutionProblem, activity
 from hwmodel.machines.gpu.schedules.library_tile import LibraryTile
+from hwmodel.machines.gpu.support import placed
 from hwmodel.spine.activity import totals
 
 ROOM = limits(device("h200"))
@@ -123,6 +124,19 @@ def test_images_with_odd_rows_are_multiplied_one_by_one_where_filters_are_few(
 ) -> None:
     (call,) = lower(hw.workloads.conv2d(batch, channels, filters, 7, 7, 1, dtype="fp16"))
     assert call.schedule == schedule
+
+
+def test_images_are_multiplied_one_by_one_on_hopper_alone() -> None:
+    """Elsewhere a window of one point takes in either layout what any other does: all images."""
+    first = hw.workloads.conv2d(256, 512, 128, 7, 7, 1, dtype="fp16")
+    sizes = {"b": 256, "h": 7, "w": 7, "y": 7, "x": 7, "c": 512, "k": 128, "r": 1, "s": 1}
+    for machine in ("rtx-4090", "a100"):
+        times = [float(hw.predict(each, on=machine).time_s) for each in (first, last(**sizes))]
+        assert times[0] == pytest.approx(times[1], rel=0.25)
+    (call,) = placed(lower(first), device("h200"))
+    assert (call.schedule, call.problem.batch) == ("gemm", 256)
+    (fp8,) = placed(lower(hw.workloads.conv2d(8, 64, 64, 16, 16, 1, dtype="fp8")), device("l40s"))
+    assert fp8.schedule == "gemm"  # cuDNN's convolutions take none
 
 
 def test_a_sweep_over_channels_is_its_points() -> None:

@@ -14,7 +14,16 @@ import numpy as np
 
 from hwmodel.quantity.errors import InputError
 from hwmodel.quantity.units import show
-from hwmodel.show.pictures.style import PALETTE, legend, number_axis, panels, plain_axes, saved, top
+from hwmodel.show.pictures.style import (
+    PALETTE,
+    draws,
+    legend,
+    number_axis,
+    panels,
+    plain_axes,
+    saved,
+    top,
+)
 from hwmodel.spine.estimate import BOTTLENECKS, Estimate, Part
 
 KERNELS = 8
@@ -31,6 +40,7 @@ Stacks = dict[str, dict[str, float]]
 """Bar -> kernel -> height."""
 
 
+@draws("an estimate", "time_s", "parts")
 def breakdown(estimate: Estimate, path: str | Path | None = None, *, ax: Any = None) -> Any:
     """Draw an estimate's time by kernel and resource, and its energy by kernel and component.
 

@@ -11,6 +11,7 @@ from typing import Any
 from hwmodel.quantity.errors import InputError
 from hwmodel.show.pictures.style import (
     PALETTE,
+    draws,
     legend,
     number_axis,
     panels,
@@ -29,6 +30,7 @@ HIGH = 0.8
 """Of a rank's row."""
 
 
+@draws("a step of training", "timed")
 def pipeline(step: Trained, path: str | Path | None = None, *, ax: Any = None) -> Any:
     """Draw the passes of a step of training on the ranks of its pipeline.
 

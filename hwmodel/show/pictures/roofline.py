@@ -22,6 +22,7 @@ from hwmodel.quantity.units import show
 from hwmodel.show.pictures.style import (
     COLOURS,
     PALETTE,
+    draws,
     legend,
     number_axis,
     panels,
@@ -45,6 +46,7 @@ DECADES = 100.0
 """Factor between the highest roof and the frame, at least, so that roofs are seen to rise."""
 
 
+@draws("an estimate", "time_s", "parts")
 def roofline(
     estimate: Estimate, on: Hardware, path: str | Path | None = None, *, ax: Any = None
 ) -> Any:

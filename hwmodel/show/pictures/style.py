@@ -5,16 +5,21 @@ stay with their resource in every picture; scales of numbers are viridis. matplo
 a picture is asked for, without any window system.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import wraps
 from pathlib import Path
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hwmodel.quantity.errors import InputError, UnknownNameError
 from hwmodel.quantity.extras import extras_told
+from hwmodel.quantity.printable import shown
 from hwmodel.quantity.units import dimension_of, show
+
+P = ParamSpec("P")
+R = TypeVar("R")
 
 PALETTE = (
     *("#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9", "#F0E442"),
@@ -151,6 +156,23 @@ def plain_axes(axes: Any) -> None:
     axes.spines[["top", "right"]].set_visible(False)
 
 
+def draws(what: str, *needed: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """A picture of values that have what it needs; `InputError` says what was found instead."""
+
+    def of(function: Callable[P, R]) -> Callable[P, R]:
+        @wraps(function)
+        def call(*args: P.args, **given: P.kwargs) -> R:
+            first = next(iter((*args, *given.values())), None)
+            if not all(hasattr(first, name) for name in needed):
+                found = shown(first)
+                raise InputError(f"{function.__name__}: expected {what}, found {found}")
+            return function(*args, **given)
+
+        return call
+
+    return of
+
+
 def number_axis(axis: Any, dimension: str | None, name: str, *, log: bool = False) -> None:
     """Ticks in units that people read, and a label that names quantity and unit."""
     from matplotlib import ticker as tickers
@@ -203,6 +225,8 @@ def label(column: str) -> str:
 def columns(table: Any, *names: str) -> dict[str, NDArray[Any]]:
     """Columns of a sweep, a polars table or a mapping of sequences, as arrays of one length."""
     held: Any = getattr(table, "table", table)
+    if not any(hasattr(held, name) for name in ("columns", "keys")):
+        raise InputError(f"columns: expected a sweep or a table by column, found {shown(table)}")
     known = list(held.columns) if hasattr(held, "columns") else list(held)
     for name in names:
         if name not in known:

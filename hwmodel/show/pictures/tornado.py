@@ -6,7 +6,7 @@ from typing import Any, Protocol
 
 from hwmodel.hardware.parameters import Number
 from hwmodel.quantity.errors import InputError
-from hwmodel.show.pictures.style import PALETTE, legend, panels, plain_axes, saved, titled
+from hwmodel.show.pictures.style import PALETTE, draws, legend, panels, plain_axes, saved, titled
 
 BARS = 12
 LEAST = 2e-3
@@ -45,6 +45,7 @@ class Swings(Protocol):
     def effects(self) -> Sequence[Swing]: ...  # noqa: D102
 
 
+@draws("what hw.sensitivity answers", "effects")
 def tornado(found: Swings, path: str | Path | None = None, *, ax: Any = None) -> Any:
     """Draw the swings of time and of energy, the widest on top. Returns the figure, or `ax`.
 

@@ -319,3 +319,17 @@ def test_a_picture_is_drawn_into_axes_of_the_users(kind: str) -> None:
         draw(*arguments, ax=[*row[:count], row[3]])
     with pytest.raises(InputError, match="ax: expected"):
         draw(*arguments, ax="axes")
+
+
+@pytest.mark.parametrize(
+    ("picture", "more", "said"),
+    [
+        ("breakdown", (), "breakdown: expected an estimate, found 3"),
+        ("tornado", (), "tornado: expected what hw.sensitivity answers, found 3"),
+        ("pipeline", (), "pipeline: expected a step of training, found 3"),
+        ("pareto", ("x", "y"), "expected a sweep or a table by column, found 3"),
+    ],
+)
+def test_what_has_no_picture_is_refused(picture: str, more: tuple[str, ...], said: str) -> None:
+    with pytest.raises(InputError, match=said):
+        getattr(gallery, picture)(3, *more)

@@ -10,7 +10,7 @@ a proven bound, which that mends. Parts are blocks then, and bounds and traffic 
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 from hwmodel.einsum.cascade import Stage
 from hwmodel.einsum.division import Division
@@ -19,7 +19,7 @@ from hwmodel.einsum.workloads.blocks.beside import Beside
 from hwmodel.einsum.workloads.blocks.block import Block, Step
 from hwmodel.einsum.workloads.blocks.divided import divided, embedded, gathered, handed
 from hwmodel.einsum.workloads.blocks.ends import Head
-from hwmodel.einsum.workloads.blocks.mixture import Mixture
+from hwmodel.einsum.workloads.blocks.mixture import Mixture, sends
 from hwmodel.einsum.workloads.blocks.mlp import Mlp
 from hwmodel.einsum.workloads.blocks.plain_mlp import PlainMlp
 from hwmodel.einsum.workloads.blocks.share import Share, Stages
@@ -67,13 +67,26 @@ class Blockwise:
         self.library, self.kernel = library, kernel
         self.network, self.keeping = network, Kept()
         self.pieces: dict[Hashable, Piece] = {}
+        self.alike_s: dict[Hashable, float] = {}
+        """Of all blocks that depend on the same; they are known together, or none of them is."""
         self.kernels_s: dict[Hashable, float] = {}
-        """Of blocks with experts, and what they send (`sent_s`), where a piece is not yet known."""
+        """Of blocks with experts, where a piece is not yet known."""
         self.sent_s: dict[Hashable, float] = {}
+        """What these send; and of other blocks that are not known, those that are `alike_s`."""
+        self.patterns: dict[Hashable, Hashable] = {}
+        self.stages: dict[Hashable, Stages] = {}
+        """Of blocks that are not known, but looked at for what they send."""
         placed = model.network.placed
-        self.shared = {id(b): any(w.copies > 1 for w in b.weights()) for b, _ in placed}
-        self.plain = {id(b): _plain(b) for b, _ in placed}
+        self.kinds = {id(b): kind_of(b) for b, _ in placed}
+        self.plain = {id(b): plain(b) for b, _ in placed}
+        self.blocks = {id(b): b for b, _ in placed}
         self.mixtures = {id(b): list(_mixtures(b)) for b, _ in placed}
+        self.mixed = [
+            (id(b), group.numbers)
+            for group in model.network.layers
+            for b in group.blocks
+            if kind_of(b) == "experts"
+        ]
 
     def estimate(self, ways: Division) -> Estimate:
         """The step so divided."""
@@ -95,19 +108,55 @@ class Blockwise:
         live = most(piece.live_bytes for piece in found)
         return driver.put_together(stack, served, self.machine, each, live)
 
-    def known_s(self, ways: Division) -> tuple[float, bool]:
-        """Seconds of a pass at the least, those of blocks that are known; whether experts are."""
-        mine, total, experts = passing(self.step, ways), 0.0, True
-        share = Share(self.model.precision, ways)
-        for at, shared, _ in self._asked(mine, share):
-            piece = self.pieces.get(at)
-            if piece is not None:
-                total += float(sum(part.time_s for (part,) in piece.parts))
-            elif shared:
-                kernels = self._kernels(at, mine, ways)
-                experts = experts and kernels in self.kernels_s
-                total += self.kernels_s.get(kernels, 0.0) + self._sent_s(at, mine, share)
-        return total, experts
+    def known_s(self, ways: Division) -> tuple[float, frozenset[str]]:
+        """Seconds of a pass at the least: of blocks that are known, else of what they exchange.
+
+        And the kinds (`kind_of`) of those blocks whose kernels are not among them.
+        """
+        mine, share, unknown = (
+            passing(self.step, ways),
+            Share(self.model.precision, ways),
+            set[str](),
+        )
+        plain, whole, sparse = self._keys(mine, ways)
+        total = 0.0
+        handed = plain, ways.pp, self._network("pp", ways)
+        for kind, key in (("plain", plain), ("whole", whole), ("handed", handed)):
+            if key in self.alike_s:
+                total += self.alike_s[key]
+                continue
+            if key not in self.sent_s:
+                self._look(mine, share, {plain, whole, handed} - {*self.alike_s, *self.sent_s})
+            total += self.sent_s[key]
+            unknown |= {kind} - {"handed"}
+        told = set[Hashable]()
+        for block, numbers in self.mixed:
+            own = plain if self.plain[block] else whole
+            key = own, sparse
+            if key in self.alike_s:
+                total += 0.0 if key in told else self.alike_s[key]
+                told.add(key)
+                continue
+            at = "layer", block, numbers, key
+            kernels = self._kernels(at, mine, ways)
+            total += self.kernels_s.get(kernels, 0.0) + self._sent_s(at, mine, share)
+            if kernels not in self.kernels_s:
+                unknown.add("experts")
+        return total, frozenset(unknown)
+
+    def _look(self, mine: Step, share: Share, keys: set[Hashable]) -> None:
+        """What blocks that depend on these exchange, those aside that do so beside kernels."""
+        found = dict.fromkeys(keys, 0.0)
+        given = share.ways, self.machine, self.network, self.library, self.keeping
+        for at, made in self._asked(mine, share):
+            key = _alike(at)
+            if key not in keys:
+                continue
+            if at not in self.stages:
+                self.stages[at] = made()
+            joint = (s for s in self.stages[at] if s.collective and not s.collective.beside)
+            found[key] += sum(exchange_s(stage, *given) for stage in joint)
+        self.sent_s |= found
 
     def _kernels(self, at: tuple[Any, ...], mine: Step, ways: Division) -> Hashable:
         """What kernels of a block with experts depend on: not on how rows come to them.
@@ -123,8 +172,11 @@ class Blockwise:
         _, block, numbers, (_, (*sparse,)) = at
         key = block, numbers, float(mine.tokens), share.tp, share.ways.sp, *sparse
         if key not in self.sent_s:
-            placed = replace(share, layers=numbers)
-            stages = [s for each in self.mixtures[block] for s in each.exchanges(mine, placed)]
+            placed, mixtures = replace(share, layers=numbers), self.mixtures[block]
+            if sends(share.ways):
+                stages = [s for each in mixtures for s in each.exchanges(mine, placed)]
+            else:  # few ways do not: all that the block exchanges
+                stages = [s for s in divided(self.blocks[block], mine, placed) if s.collective]
             given = share.ways, self.machine, self.network, self.library, self.keeping
             self.sent_s[key] = sum(exchange_s(stage, *given) for stage in stages)
         return self.sent_s[key]
@@ -132,37 +184,41 @@ class Blockwise:
     def _pieces(self, mine: Step, share: Share, served: Served) -> list[Piece]:
         """What the blocks take, in order, and what is exchanged between them."""
         found: list[Piece] = []
-        for at, shared, made in self._asked(mine, share):
+        together_s: dict[Hashable, float] = {}
+        for at, made in self._asked(mine, share):
             if at not in self.pieces:
-                self.pieces[at] = piece = self._piece(made(), served)
-                if shared:
+                stages = self.stages.pop(at, None)
+                self.pieces[at] = piece = self._piece(made() if stages is None else stages, served)
+                if self.kinds.get(at[1]) == "experts":
                     own = zip(piece.stages, piece.parts, strict=True)
                     parts = (part for stage, (part,) in own if stage.collective is None)
                     kernels = self._kernels(at, mine, share.ways)
                     self.kernels_s[kernels] = float(sum(part.time_s for part in parts))
             found.append(self.pieces[at])
+            time_s = float(sum(part.time_s for (part,) in self.pieces[at].parts))
+            together_s[_alike(at)] = together_s.get(_alike(at), 0.0) + time_s
+        self.alike_s |= together_s
         return found
 
-    def _asked(self, mine: Step, share: Share) -> Iterator[tuple[tuple[Any, ...], bool, Made]]:
-        """Each block: what its piece is known by, whether it has experts, and its stages."""
+    def _asked(self, mine: Step, share: Share) -> Iterator[tuple[tuple[Any, ...], Made]]:
+        """Each block: what its piece is known by, and its stages."""
         network, ways = self.model.network, share.ways
         plain, whole, sparse = self._keys(mine, ways)
         alone = replace(share, layers=(None,))
         for block in network.before:
-            yield ("before", id(block), whole), False, partial(embedded, block, mine, alone)
+            yield ("before", id(block), whole), partial(embedded, block, mine, alone)
         for group in network.layers:
             ours = replace(share, layers=group.numbers)
             for block in group.blocks:
-                shared = self.shared[id(block)]
                 own = plain if self.plain[id(block)] else whole
-                key = "layer", id(block), group.numbers, (own, sparse) if shared else own
-                yield key, shared, partial(divided, block, mine, ours)
-        key = "handed", plain, ways.pp, self._network("pp", ways)
-        yield key, False, partial(handed, mine, alone, network.hidden)
-        yield ("gathered", plain), False, partial(gathered, mine, alone, network.hidden)
+                key = (own, sparse) if self.kinds[id(block)] == "experts" else own
+                yield ("layer", id(block), group.numbers, key), partial(divided, block, mine, ours)
+        key = plain, ways.pp, self._network("pp", ways)
+        yield ("handed", None, key), partial(handed, mine, alone, network.hidden)
+        yield ("gathered", None, plain), partial(gathered, mine, alone, network.hidden)
         for block in network.after:
-            key = "after", id(block), plain if _plain(block) else whole
-            yield key, False, partial(block.stages, mine, alone)
+            key = plain if self.plain[id(block)] else whole
+            yield ("after", id(block), key), partial(block.stages, mine, alone)
 
     def _keys(self, mine: Step, ways: Division) -> tuple[Hashable, Hashable, Hashable]:
         """What plain blocks depend on, all others, and blocks with experts beside."""
@@ -178,7 +234,10 @@ class Blockwise:
 
     def _network(self, over: str, ways: Division) -> Hashable:
         """What tells one network of an axis from another."""
-        return spans.pattern(ways, over) if ways.devices > 1 else ()
+        key = over, ways.tp, ways.cp, ways.dp, ways.pp, ways.ep, ways.etp
+        if key not in self.patterns:
+            self.patterns[key] = spans.pattern(ways, over) if ways.devices > 1 else ()
+        return self.patterns[key]
 
     def _piece(self, stages: Stages, served: Served) -> Piece:
         """Some stages on one device, each stage's runs as one part."""
@@ -193,10 +252,22 @@ class Blockwise:
         return Piece(able.stages, made, live)
 
 
-def _plain(block: Block) -> bool:
+def plain(block: Block) -> bool:
     """Whether a block does with each token alike, whatever stands before it."""
     parts = block.parts if isinstance(block, Beside) else ()
-    return isinstance(block, PLAIN) or (bool(parts) and all(_plain(part) for part in parts))
+    return isinstance(block, PLAIN) or (bool(parts) and all(plain(part) for part in parts))
+
+
+def kind_of(block: Block) -> Literal["experts", "plain", "whole"]:
+    """What a block depends on: how experts are divided; tokens alone; or all that is before it."""
+    if any(weight.copies > 1 for weight in block.weights()):
+        return "experts"
+    return "plain" if plain(block) else "whole"
+
+
+def _alike(at: tuple[Any, ...]) -> Hashable:
+    """What all blocks depend on that are known, or not, with this one."""
+    return at[-1]
 
 
 def _mixtures(block: Block) -> Iterator[Mixture]:

@@ -7,7 +7,6 @@ torus one rank stands for all where everyone sends to everyone (`hwmodel.network
 """
 
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import replace
 from functools import lru_cache
 
@@ -31,7 +30,8 @@ def represented(topology: Topology, groups: Groups, per_box: int) -> Topology | 
     return some_of(topology, tuple(range(STAND * per_box)))
 
 
-def folded(rounds: Sequence[Round], per_box: int) -> tuple[Round, ...]:
+@lru_cache(maxsize=256)
+def folded(rounds: tuple[Round, ...], per_box: int) -> tuple[Round, ...]:
     """The messages of the first box, those that leave it all to the second."""
     found: list[Round] = []
     for each in rounds:

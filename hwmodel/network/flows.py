@@ -15,8 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hwmodel.network.rounds import Round
-from hwmodel.network.routes import Routes, collisions, routes
-from hwmodel.network.spans import listed
+from hwmodel.network.routes import Routes, collisions, routes, speeds
 from hwmodel.network.topology import Topology
 from hwmodel.network.tori import Torus, torus_of
 from hwmodel.quantity.units import Amount
@@ -25,7 +24,7 @@ from hwmodel.spine.activity import Activity, Overlap, Rates, Repeat, Serial, Wor
 Groups: TypeAlias = Sequence[Sequence[int]]
 """Devices by number: rank i of group k is device `groups[k][i]`; groups are of equally many."""
 
-Network: TypeAlias = Routes | Torus
+Placed: TypeAlias = tuple[tuple[int, ...], ...]
 
 TRAVEL = "travel"
 """Seconds in which messages are on their way, and no link is held; those of the slowest kind."""
@@ -62,15 +61,10 @@ class Protocol:
 PLAIN = Protocol()
 
 
-def network_of(topology: Topology) -> Network:
-    """Where messages go on a topology: in closed form on tori, else path by path."""
-    return torus_of(topology) or routes(topology)
-
-
 def carried(
     rounds: Sequence[Round],
     size_bytes: Amount,
-    network: Topology | Network,
+    network: Topology,
     groups: Groups | None = None,
     protocol: Protocol = PLAIN,
 ) -> tuple[Activity, Rates]:
@@ -78,25 +72,25 @@ def carried(
 
     Sizes may be an array. By default the one group is that of all devices, in their order.
     """
-    known = network_of(network) if isinstance(network, Topology) else network
-    every = [range(known.number)] if groups is None else groups
-    place = np.array([list(group) for group in every], dtype=np.intp)
+    every = [range(len(network.devices))] if groups is None else groups
+    place = tuple(tuple(group) for group in every)
     size = size_bytes if np.ndim(size_bytes) else float(size_bytes)
-    leaves = [_loaded(each, size, known, place, protocol) for each in rounds]
-    speeds = Rates(
+    leaves = [_loaded(each, size, network, place, protocol) for each in rounds]
+    all_kinds, sums = speeds(network)
+    rates = Rates(
         messages={
             **{
                 protocol.link(kind): (protocol.latency * held_s, protocol.of(kind) * bandwidth)
-                for kind, (held_s, bandwidth) in known.kinds.items()
+                for kind, (held_s, bandwidth) in all_kinds.items()
             },
             **{
-                f"{kind}:{ADDING}": (protocol.latency * known.kinds[kind][0], rate)
-                for kind, rate in known.sums.items()
+                f"{kind}:{ADDING}": (protocol.latency * all_kinds[kind][0], rate)
+                for kind, rate in sums.items()
             },
         },
-        slots={f"{TRAVEL}:{kind}": (kind, 1.0) for kind in known.kinds},
+        slots={f"{TRAVEL}:{kind}": (kind, 1.0) for kind in all_kinds},
     )
-    return _joined(leaves, protocol.overlap), speeds
+    return _joined(leaves, protocol.overlap), rates
 
 
 def _joined(leaves: Sequence[tuple[Activity, frozenset[str]]], overlap: float) -> Activity:
@@ -112,24 +106,21 @@ def _joined(leaves: Sequence[tuple[Activity, frozenset[str]]], overlap: float) -
 
 
 def _loaded(
-    each: Round, size: Amount, known: Network, place: NDArray[np.intp], protocol: Protocol
+    each: Round, size: Amount, network: Topology, place: Placed, protocol: Protocol
 ) -> tuple[Activity, frozenset[str]]:
     """One round: messages and bytes of the busiest link of each kind; and the kinds it needs."""
     if each.adds:
-        kind = min((k for k in known.sums if k.startswith(each.adds)), key=known.sums.__getitem__)
+        _, sums = speeds(network)
+        kind = min((k for k in sums if k.startswith(each.adds)), key=sums.__getitem__)
         wire = f"{kind}:{ADDING}"
         sent = Work(messages={wire: (2, float(each.share.max()) * size)})
         return sent, frozenset({wire})
-    if isinstance(known, Torus):
-        load = _on_torus(each, known, listed(place))
-    else:
-        load = _on_routes(each, known, place, protocol)
+    load = _load(each, network, place, protocol)
     messages = {
         protocol.link(kind): (load.counts[kind], share * size)
         for kind, share in load.shares.items()
     }
-    kinds = [kind for kind in known.kinds if protocol.link(kind) in messages]
-    slow = max(kinds, key=lambda kind: (kind.startswith("nic"), kind), default="link")
+    slow = max(load.shares, key=lambda kind: (kind.startswith("nic"), kind), default="link")
     travel_s = protocol.latency * load.travel_s
     waits = {f"{TRAVEL}:{slow}": travel_s} if travel_s else {}
     if each.times == 1:
@@ -148,10 +139,17 @@ class _Load:
     travel_s: float
 
 
-@lru_cache(maxsize=256)
-def _on_torus(each: Round, known: Torus, groups: tuple[tuple[int, ...], ...]) -> _Load:
-    """A round on a torus; many questions in a row are about other sizes of one exchange."""
-    place = np.array(groups, dtype=np.intp)
+@lru_cache(maxsize=1024)
+def _load(each: Round, network: Topology, groups: Placed, protocol: Protocol) -> _Load:
+    """A round between groups; many questions in a row are about other sizes of one exchange."""
+    place, known = np.array(groups, dtype=np.intp), torus_of(network)
+    if known is not None:
+        return _on_torus(each, known, place)
+    return _on_routes(each, routes(network), place, protocol)
+
+
+def _on_torus(each: Round, known: Torus, place: NDArray[np.intp]) -> _Load:
+    """A round in closed form."""
     start, end = place[:, each.source].ravel(), place[:, each.destination].ravel()
     weights = np.stack([np.tile(each.share, len(place)), np.ones(len(start))])
     shares, counts = known.loads(start, end, weights, everywhere=each.everywhere).max(axis=1)
@@ -160,14 +158,14 @@ def _on_torus(each: Round, known: Torus, groups: tuple[tuple[int, ...], ...]) ->
     if each.depth > 1:
         wait_s, counts = wait_s + np.minimum(hops, 1.0) * known.message_s, 0.0
     travel_s = _travelled_s(each, wait_s.reshape(len(place), -1))
-    some = {kind: float(shares) for kind in known.kinds if shares > 0}
+    some = {"link": float(shares)} if shares > 0 else {}
     return _Load(dict.fromkeys(some, float(counts)), some, travel_s)
 
 
 def _on_routes(each: Round, known: Routes, place: NDArray[np.intp], protocol: Protocol) -> _Load:
     """A round path by path."""
     start, end = place[:, each.source].ravel(), place[:, each.destination].ravel()
-    part: Any = known.share[:, start * known.number + end]
+    part: Any = known.share[:, start * len(known.devices) + end]
     shares = part @ np.tile(each.share, len(place))
     counts = part @ np.ones(len(start))
     wait_s = known.latency_s[start, end]

@@ -57,11 +57,6 @@ class Routes:
     flows: int = 0
     """Of a message, where a hash chooses their paths; 0 where paths are even."""
 
-    @property
-    def number(self) -> int:
-        """Of devices."""
-        return len(self.devices)
-
 
 @lru_cache(maxsize=8)
 def routes(topology: Topology) -> Routes:
@@ -78,10 +73,7 @@ def routes(topology: Topology) -> Routes:
     travel_s = np.array([w[3] for w in ways], dtype=np.float64)
     distance = _distances(len(index), start, end, hops)
     paths, latency_s = _paths(distance, start, end, hops, travel_s)
-    # A half-duplex link is one resource for both of its directions.
-    keys = [
-        (number, 0 if topology.links[number].duplex == "half" else way) for *_, number, way in ways
-    ]
+    keys = [_resource(topology, number, way) for *_, number, way in ways]
     resource = {key: i for i, key in enumerate(dict.fromkeys(keys))}
     devices = np.array([index[name] for name in topology.devices], dtype=np.intp)
     count = len(devices)
@@ -115,6 +107,22 @@ def routes(topology: Topology) -> Routes:
         **_kinds(topology, used),
         flows=topology.flows if topology.paths == "hashed" else 0,
     )
+
+
+@lru_cache(maxsize=64)
+def speeds(topology: Topology) -> tuple[Mapping[str, tuple[float, float]], Mapping[str, float]]:
+    """`kinds` and `sums` of its routes, without looking for paths."""
+    ways = (
+        (n, way) for n, link in enumerate(topology.links) for way in range(len(link.directions))
+    )
+    used = dict.fromkeys(_resource(topology, *each) for each in ways)
+    found = _kinds(topology, [topology.links[number] for number, _ in used])
+    return found["kinds"], found["sums"]
+
+
+def _resource(topology: Topology, number: int, way: int) -> tuple[int, int]:
+    """Of a link's direction; a half-duplex link is one for both of its directions."""
+    return number, 0 if topology.links[number].duplex == "half" else way
 
 
 def _kinds(topology: Topology, links: Sequence[Edge]) -> dict[str, Any]:

@@ -14,7 +14,6 @@ takes a minute for 1,024 devices.
 
 import itertools
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TypeAlias
@@ -37,22 +36,13 @@ class Torus:
     """
 
     sides: tuple[int, ...]
-    bandwidth_bytes_per_s: float
     message_s: float
     latency_s: float
-    kinds: Mapping[str, tuple[float, float]]
-    sums: Mapping[str, float]
-    flows: int = 0
 
     @property
     def number(self) -> int:
         """Of devices."""
         return math.prod(self.sides)
-
-    @property
-    def links_of(self) -> Mapping[str, slice]:
-        """All links are of one kind."""
-        return {"link": slice(None)}
 
     def hops(self, start: Places, end: Places) -> Array:
         """Links on the way of each message."""
@@ -144,7 +134,7 @@ def _ways(sides: tuple[int, ...], step: int) -> tuple[Places, Places, Places, Ar
     return np.concatenate(along), np.concatenate(turned), np.concatenate(places), each
 
 
-@lru_cache(maxsize=16)
+@lru_cache(maxsize=64)
 def torus_of(topology: Topology) -> Torus | None:
     """A topology as a torus of links that are alike; None of any other."""
     sides, links = topology.sides, topology.links
@@ -163,13 +153,4 @@ def torus_of(topology: Topology) -> Torus | None:
     many = sum(len(index) // (2 if side == 2 else 1) for side in sides if side > 1)
     if np.any(step.sum(axis=1) != 1) or not len(pairs) == len(links) == many:
         return None
-    link = links[0]
-    adds = link.reduction_bytes_per_s
-    return Torus(
-        sides=sides,
-        bandwidth_bytes_per_s=link.bandwidth_bytes_per_s,
-        message_s=link.message_s,
-        latency_s=link.latency_s,
-        kinds={"link": (link.message_s, link.bandwidth_bytes_per_s)},
-        sums={"link": adds} if adds else {},
-    )
+    return Torus(sides, links[0].message_s, links[0].latency_s)

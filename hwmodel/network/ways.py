@@ -9,12 +9,13 @@ from hwmodel.network import nccl
 from hwmodel.network.algorithms import ADDED, ALGORITHMS, EQUAL, GRID, check, schedule
 from hwmodel.network.alike import PAIRS, folded, from_first, represented
 from hwmodel.network.boxes import Boxes
-from hwmodel.network.flows import Groups, Protocol, carried, network_of
+from hwmodel.network.flows import Groups, Protocol, carried
 from hwmodel.network.grids import sides_of
 from hwmodel.network.nccl import Way
+from hwmodel.network.routes import speeds
 from hwmodel.network.spans import box_of
 from hwmodel.network.topology import Topology
-from hwmodel.network.tori import Torus
+from hwmodel.network.tori import torus_of
 from hwmodel.quantity.errors import InputError
 from hwmodel.quantity.units import Amount
 
@@ -49,7 +50,7 @@ def _adding(op: str, topology: Topology, boxes: Boxes) -> list[str]:
     if op != "all_reduce" or min(boxes) < nccl.LEAST_ADDED:
         return []
     inside, between = (
-        any(kind.startswith(word) for kind in network_of(topology).sums) for word in ("link", "nic")
+        any(kind.startswith(word) for kind in speeds(topology)[1]) for word in ("link", "nic")
     )
     if not inside:
         return []
@@ -74,8 +75,8 @@ def ways_on(
     count = len(groups[0])
     across, alike = len(boxes) > 1, min(boxes) == max(boxes)
     few = represented(topology, groups, boxes[0]) if op in ALIKE and across and alike else None
-    known, asked = network_of(few or topology), groups if few is None else None
-    whole = isinstance(known, Torus) and count == known.number
+    known, asked = few or topology, groups if few is None else None
+    whole = torus_of(known) is not None and count == len(known.devices)
     free = [name for name in ALGORITHMS[op] if name not in (*ADDED, GRID)]
     names = algorithms or [name for name in free if name != "hierarchical" or _leveled(op, boxes)]
     if "hierarchical" in names and not _leveled(op, boxes):

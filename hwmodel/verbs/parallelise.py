@@ -18,7 +18,7 @@ from hwmodel.machines import driver
 from hwmodel.machines.blockwise import Blockwise
 from hwmodel.machines.gpu.engines.shipped import engine as engine_of
 from hwmodel.machines.kept import Kept
-from hwmodel.mappers.parallelism.floors import Floors
+from hwmodel.mappers.parallelism.floors import KINDS, Floors
 from hwmodel.mappers.parallelism.search import Costs, Counted, Searched, search
 from hwmodel.mappers.parallelism.space import Space
 from hwmodel.mappers.parallelism.steps import DEGREES, RUN, Steps
@@ -217,9 +217,9 @@ def parallelised(
     evaluate, known = evaluation(workload, machine, kernel, network, runs)
 
     def closer(ways: Division) -> Costs:
-        """What is known of its blocks, and what its experts take at the least."""
-        pass_s, experts = known(ways)
-        both = floors.costs(ways, pass_s + (0.0 if experts else floors.experts_s(ways)))
+        """What is known of its blocks, and what the others take at the least."""
+        pass_s, unknown = known(ways)
+        both = floors.costs(ways, pass_s + floors.rest_s(ways, unknown))
         return both[order[0]], both[order[1]]
 
     def costs(ways: Division) -> Costs | None:
@@ -335,10 +335,10 @@ def step_of(workload: Workload) -> Step:
 
 def evaluation(
     workload: Workload, machine: Hardware, kernel: Any, network: Any, engine: Any
-) -> tuple[Callable[[Division], Estimate], Callable[[Division], tuple[float, bool]]]:
+) -> tuple[Callable[[Division], Estimate], Callable[[Division], tuple[float, frozenset[str]]]]:
     """The estimate of a division, from what divisions have in common, worked out once.
 
-    And the seconds of a pass that are known of it without that, and whether of its experts too.
+    And the seconds of a pass that are known of it without that, and of which blocks they are not.
 
     Without an engine that is whole blocks; engines join kernels across them.
     """
@@ -350,7 +350,7 @@ def evaluation(
     keeping = Kept()
     how = {"kernel": kernel, "topology": network, "engine": engine, "keeping": keeping}
     made = partial(driver.answered, workload, machine, **how)
-    return lambda ways: made(parallel=ways), lambda ways: (0.0, False)
+    return lambda ways: made(parallel=ways), lambda ways: (0.0, frozenset(KINDS))
 
 
 def costs_of(found: Estimate) -> tuple[float, float]:

@@ -12,6 +12,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 from heapq import heappop, heappush
+from operator import le
 from typing import Generic, TypeAlias, TypeVar
 
 import numpy as np
@@ -95,29 +96,29 @@ def search(
         (tuple(map(float, bounds[each])), rank, closer is None) for rank, each in enumerate(order)
     ]  # in order: a heap
     found: list[tuple[Candidate, Costs]] = []
-    costs = np.empty((0, bounds.shape[1]))
+    costs: list[Costs] = []  # that rule out; what `keep` others equal or better adds nothing
     ruled_out = too_large = failed = evaluated = 0
     least = math.inf
     while waiting:
         floors, rank, close = heappop(waiting)
-        floor, candidate = np.array(floors), every[rank]
-        if np.any(np.isinf(floor)):
+        candidate = every[rank]
+        if math.inf in floors:
             too_large += weigh(candidate)
             continue
-        if _beaten(costs, floor, keep):
+        if _beaten(costs, floors, keep):
             ruled_out += weigh(candidate)
             least = min(least, floors[0])
             continue
         parts = None if opened is None else opened(candidate)
         if parts is not None:
             for part, told in parts:
-                both = tuple(map(float, np.maximum(floor, told)))
+                both = _higher(floors, told)
                 heappush(waiting, (both, len(every), closer is None))
                 every.append(part)
             continue
         if closer is not None:
             # Whatever was evaluated since may have made it closer.
-            better = tuple(map(float, np.maximum(floor, closer(candidate))))
+            better = _higher(floors, closer(candidate))
             if not close or better > floors:
                 heappush(waiting, (better, rank, True))
                 continue
@@ -126,21 +127,33 @@ def search(
         if cost is None:
             failed += 1
             continue
-        if np.any(np.asarray(cost) < floor * (1 - SLACK)):
+        if any(a < b * (1 - SLACK) for a, b in zip(cost, floors, strict=True)):
             raise SolverError(
-                f"parallelise: {candidate}: expected costs of {floor.tolist()} or more,"
+                f"parallelise: {candidate}: expected costs of {list(floors)} or more,"
                 f" which was proven, found {list(cost)}"
             )
         found.append((candidate, cost))
-        costs = np.vstack((costs, cost))
+        if not _beaten(costs, cost, keep):
+            costs.append(cost)
     counted = Counted(sum(map(weigh, candidates)), ruled_out, too_large, evaluated, failed)
     ranked = sorted(found, key=lambda each: each[1])
     return Searched(tuple(ranked[:keep]), _front(ranked), counted, least)
 
 
-def _beaten(costs: NDArray[np.float64], floor: NDArray[np.float64], keep: int) -> bool:
+def _beaten(costs: Sequence[Costs], floors: Costs, keep: int) -> bool:
     """Whether enough of those evaluated cost no more than a candidate must, in all."""
-    return bool(np.count_nonzero(np.all(costs <= floor * (1 + SLACK), axis=1)) >= keep)
+    most = [floor * (1 + SLACK) for floor in floors]
+    better = 0
+    for cost in costs:
+        better += all(map(le, cost, most))
+        if better >= keep:
+            return True
+    return False
+
+
+def _higher(one: Costs, other: Costs) -> Costs:
+    """The higher of two bounds on each cost."""
+    return tuple(map(max, one, other))
 
 
 def _front(ranked: Sequence[tuple[Candidate, Costs]]) -> tuple[tuple[Candidate, Costs], ...]:

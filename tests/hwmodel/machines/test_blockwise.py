@@ -48,14 +48,14 @@ def test_what_is_known_of_a_division_grows_with_those_that_were_asked() -> None:
     work = hw.model("olmoe-1b-7b").decode(32, 512)
     blocks = Blockwise(hw.model("olmoe-1b-7b"), step_of(work), H200 * 8)
     asked = Division.of({"tp": 1, "dp": 8, "ep": 8})
-    sent, experts = blocks.known_s(asked)
+    sent, unknown = blocks.known_s(asked)
     assert sent > 0  # rows to experts and back
-    assert not experts
+    assert unknown == {"plain", "whole", "experts"}
     blocks.estimate(Division.of({"tp": 1, "dp": 8, "ep": 4}))
-    known, experts = blocks.known_s(asked)
+    known, unknown = blocks.known_s(asked)
     assert known > sent  # attention is alike
-    assert not experts
+    assert unknown == {"experts"}
     found = blocks.estimate(asked)
     total = sum(part.time_s for part in found.parts)
     assert known < total
-    assert blocks.known_s(asked) == (pytest.approx(total), True)
+    assert blocks.known_s(asked) == (pytest.approx(total), frozenset())

@@ -13,7 +13,7 @@ each may be there, under any names; a window of one point (`I[b, c, 2*y]`) has n
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from hwmodel.einsum.cascade import Access, Cascade, Einsum, Expression
+from hwmodel.einsum.cascade import Access, Cascade, Einsum, Expression, Index
 from hwmodel.einsum.counts import footprint
 from hwmodel.einsum.known import of_form
 from hwmodel.einsum.space import extent
@@ -25,17 +25,31 @@ Reductions: TypeAlias = tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True, eq=False)
+class Axis:
+    """One direction: elements of the image, pads among them, points of a window and its places.
+
+    Places lie `stride` apart, points `dilation`; filters of so many `phases` fill places between.
+    """
+
+    side: Amount
+    taps: Amount
+    outputs: Amount
+    stride: int = 1
+    dilation: int = 1
+    phases: Amount = 1
+
+
+@dataclass(frozen=True, eq=False)
 class Window:
     """A convolution: its sizes, the elements of the image that any point reads, and its tensors.
 
     `channels` and `filters` are those of a group; `outputs` are the places of the window, `taps`
     its points. `whole_elements` are those of the image, whether any point reads them or not.
     `channels_last` says that channels vary fastest in the image, as in NHWC, and `skips` that
-    windows lie more than one element apart; they slide in so many `directions`. Of the filters,
-    so many `phases` lie side by side within a row of places, as a transposed convolution's do.
-    A `share` of their points is there: the others are zeros of phases that have fewer points.
-    Along the innermost direction lie `last_outputs` places, `last_taps` points of a window and
-    `last_side` elements of the image.
+    windows lie more than one element apart; they slide along `axes`, innermost last. Of the
+    filters, so many `phases` lie side by side within a row of places, as a transposed
+    convolution's do; a `share` of their points is there, the others are zeros of phases that have
+    fewer.
     """
 
     image: str
@@ -50,17 +64,14 @@ class Window:
     whole_elements: Amount
     channels_last: bool
     skips: bool
-    directions: int
     phases: Amount
     share: Amount
-    last_outputs: Amount
-    last_taps: Amount
-    last_side: Amount
+    axes: tuple[Axis, ...]
 
 
 @dataclass(frozen=True)
 class Form:
-    """The ranks of a convolution by what they do; `last_at` is where the innermost one slides."""
+    """The ranks of a convolution by what they do; `slid` are indices of the image along axes."""
 
     image: str
     kernel: str
@@ -73,8 +84,7 @@ class Form:
     phases: tuple[str, ...]
     channels_last: bool
     skips: bool
-    last: tuple[str, ...]
-    last_at: int
+    slid: tuple[tuple[int, Index], ...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -169,12 +179,27 @@ def window(einsum: Einsum, cascade: Cascade) -> Window | None:
         whole_elements=extent(cascade.tensors[form.image].ranks, cascade),
         channels_last=form.channels_last,
         skips=form.skips,
-        directions=len(form.outputs),
         phases=extent(form.phases, cascade),
         share=einsum.density,
-        last_outputs=extent(tuple(r for r in form.last if r in form.outputs), cascade),
-        last_taps=extent(tuple(r for r in form.last if r in form.taps), cascade),
-        last_side=extent((cascade.tensors[form.image].ranks[form.last_at],), cascade),
+        axes=tuple(_axis(form, at, cascade) for at in range(len(form.slid))),
+    )
+
+
+def _axis(form: Form, at: int, cascade: Cascade) -> Axis:
+    """One direction; phases are of all directions, or none is known of each."""
+    place, index = form.slid[at]
+    taps, outputs = (
+        {rank: step for rank, step in index.terms if rank in ranks}
+        for ranks in (form.taps, form.outputs)
+    )
+    own = form.phases[at : at + 1] if len(form.phases) == len(form.slid) else ()
+    return Axis(
+        side=extent((cascade.tensors[form.image].ranks[place],), cascade),
+        taps=extent(tuple(taps), cascade),
+        outputs=extent(tuple(outputs), cascade),
+        stride=max(outputs.values(), default=1),
+        dilation=max(taps.values(), default=1),
+        phases=extent(own, cascade),
     )
 
 
@@ -224,7 +249,6 @@ def _classified(
     inner = last is not None and (last in channels or last in weights)
     end = len(output.ranks) - inner
     after = output.ranks[max(map(output.ranks.index, outputs)) + 1 : end]
-    last_at = max(at for at, index in enumerate(image.indices) if index.rank is None)
     return Form(
         image=image.tensor,
         kernel=kernel.tensor,
@@ -237,6 +261,5 @@ def _classified(
         phases=tuple(rank for rank in after if rank in filters),
         channels_last=inner,
         skips=any(step > 1 for i in image.indices for rank, step in i.terms if rank in outputs),
-        last=tuple(rank for rank, _ in image.indices[last_at].terms),
-        last_at=last_at,
+        slid=tuple((at, index) for at, index in enumerate(image.indices) if index.rank is None),
     )

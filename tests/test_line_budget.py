@@ -58,7 +58,7 @@ BUDGETS = {
     # gradients read, units of a network (430); their formats under autocast (60);
     # adapters of other kinds than low ranks (60); which arguments are defaults (20).
     # a ReLU's gradient, adapters beside attention alone (30); which words say nothing (40).
-    "einsum": 27_380,
+    "einsum": 27_390,
     # Raised from 7,000: topologies and collectives as rounds of messages, bounds, nests of spatial
     # machines (1,500); routing statistics and what a placement of experts buys (1,000); machines
     # beyond the GPU and FlashAttention-4 (4,000); sweeps, their files and studies (1,400);

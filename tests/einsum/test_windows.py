@@ -109,13 +109,16 @@ def test_a_plain_reduction_and_a_stride_are_no_pooling(text: str, side: str) -> 
     assert pool(cascade.einsums[0], cascade) is None
 
 
-def test_strides_skip_and_directions_count_where_windows_slide() -> None:
+def test_strides_skip_and_axes_are_where_windows_slide() -> None:
     strided = found("tensor I[c, w]\nO[k, x] = I[c, 2*x+s] * F[k, c, s]", c=4, k=5, w=9, x=4, s=3)
     dilated = found("tensor I[c, w]\nO[k, x] = I[c, x+2*s] * F[k, c, s]", c=4, k=5, w=9, x=5, s=3)
     assert strided is not None
     assert dilated is not None
     assert (strided.skips, dilated.skips) == (True, False)
-    assert (strided.directions, strided.whole_elements) == (1, 4 * 9)
+    assert strided.whole_elements == 4 * 9
+    (one,), (other,) = strided.axes, dilated.axes
+    assert (one.side, one.taps, one.outputs, one.stride, one.dilation) == (9, 3, 4, 2, 1)
+    assert (other.outputs, other.stride, other.dilation, other.phases) == (5, 1, 2, 1)
 
 
 @pytest.mark.parametrize(

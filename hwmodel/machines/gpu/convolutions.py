@@ -59,12 +59,9 @@ def convolution(
         dtype_b=weights,
         dtype_out=stored,
         channels_last=found.channels_last,
-        directions=found.directions,
         phases=found.phases,
         share=found.share,
-        last_outputs=found.last_outputs,
-        last_taps=found.last_taps,
-        last_side=found.last_side,
+        axes=found.axes,
     )
     stencil = StencilProblem(
         elements=found.batch * found.groups * found.filters * found.outputs,
@@ -77,7 +74,7 @@ def convolution(
         dtype_out=stored,
         channels_last=found.channels_last,
         images=found.batch,
-        directions=found.directions,
+        directions=len(found.axes),
     )
     depthwise = _truth((found.channels == 1) & (found.groups > 1))
     elements = found.batch * found.outputs * found.channels * found.groups

@@ -15,6 +15,7 @@ convert it before and after, which would add two thirds to their time.
 
 from dataclasses import dataclass
 
+from hwmodel.einsum.windows import Axis
 from hwmodel.hardware.hardware import Limits
 from hwmodel.machines.gpu.schedules import cublas, pair_tiles, warp_tiles
 from hwmodel.machines.gpu.schedules.gemm import GemmProblem
@@ -35,11 +36,9 @@ class ConvolutionProblem:
 
     `outputs` are the places of the window in one image, `taps` its points, `image_elements` those
     that the windows of all images reach, `whole_elements` all of them, which kernels that convert a
-    layout move. `channels_last` says how the image lies in memory; windows slide in so many
-    `directions`. Of the filters so many `phases` write places between those of the others, as those
-    of a transposed convolution do; a `share` of all their taps is there. Along the innermost
-    direction lie `last_outputs`, `last_taps` and `last_side` elements of the image, pads among
-    them.
+    layout move. `channels_last` says how the image lies in memory; windows slide along `axes`,
+    innermost last. Of the filters so many `phases` write places between those of the others, as
+    those of a transposed convolution do; a `share` of all their taps is there.
     """
 
     batch: Amount
@@ -54,12 +53,14 @@ class ConvolutionProblem:
     dtype_b: str = "fp16"
     dtype_out: str = "fp16"
     channels_last: bool = False
-    directions: int = 2
     phases: Amount = 1
     share: Amount = 1
-    last_outputs: Amount = 1
-    last_taps: Amount = 1
-    last_side: Amount = 1
+    axes: tuple[Axis, ...] = ()
+
+    @property
+    def directions(self) -> int:
+        """In how many windows slide."""
+        return len(self.axes)
 
     @property
     def M(self) -> Amount:

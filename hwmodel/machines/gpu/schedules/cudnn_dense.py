@@ -79,7 +79,8 @@ class DenseTile(LibraryTile):
 def launched(problem: ConvolutionProblem, limits: Limits) -> dict[str, Any]:
     """Fields of the launch record, of each of the problem's points."""
     element = element_bytes(problem.dtype_a)
-    menu = cudnn_menu.menu_of(element)
+    whole = cudnn_menu.menu_of(element)
+    menu = whole.at(cudnn_menu.chosen(problem, whole))
     sizes = cudnn_menu.sizes_of(problem, menu)
     many = np.asarray(limits.processors, float)[..., None]
     count, at_once = cudnn_menu.clusters(sizes, menu, limits.processors)
@@ -116,7 +117,7 @@ def launched(problem: ConvolutionProblem, limits: Limits) -> dict[str, Any]:
         "at_once": at_once * clustered,
         "columns": np.ceil(sizes.filters / menu.block_n) * sizes.sets,
         "turns": np.where(sizes.folded, cudnn_menu.rounds(sizes, menu, limits.processors), 1),
-        "start": cudnn_menu.starts(sizes, menu) / cudnn_menu.CALLS[cudnn_menu.known_of(element)][0],
+        "start": cudnn_menu.starts(sizes, menu) / cudnn_menu.STARTED[cudnn_menu.known_of(element)],
         "apart": np.where(sizes.apart > 1, 1, 0),
         "direct": np.where(vector, 1, 0),
         "as_it_lies": np.where(menu.of(*cudnn_menu.UNCONVERTED), 1, 0),
@@ -125,12 +126,9 @@ def launched(problem: ConvolutionProblem, limits: Limits) -> dict[str, Any]:
         "writes_first": np.where(narrowed & menu.of(*cudnn_menu.WRITE_FIRST), 1, 0),
         "fewest": np.where(vector, 1000 * thousands, 0),
     }
-    found = cudnn_menu.chosen(problem, limits)[..., None]
-    shape = np.broadcast_shapes(found.shape[:-1], many.shape[:-1])
+    shape = np.broadcast_shapes(menu.kind.shape[:-1], many.shape[:-1])
     picked = {
-        name: np.take_along_axis(
-            np.broadcast_to(np.asarray(column, float), (*shape, menu.kind.size)), found, -1
-        )[..., 0]
+        name: np.broadcast_to(np.asarray(column, float), (*shape, 1))[..., 0]
         for name, column in columns.items()
     }
     return {name: number.item() if not number.shape else number for name, number in picked.items()}

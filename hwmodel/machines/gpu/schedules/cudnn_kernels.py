@@ -19,7 +19,7 @@ KINDS: Mapping[int, Mapping[str, tuple[float, ...]]] = {
         "engine": (0.58, 0.0247, 6.25),
         "implicit": (0.316, 0.0265, 6.54),
         "precomputed": (0.475, 0.0184, 13.2),
-        "strips": (0, 0.0155, 25.2, 1560),
+        "strips": (0, 0.0155, 0, 290),
         "nd": (0.612, 0.0386, 6.25),
         "first": (0.397, 0.00103, 1),
         "direct": (2, 0.1, 1.02, 0, 0.6),
@@ -182,6 +182,9 @@ MENUS: Mapping[int, str] = {
         direct 1x1x1 1x1 1
         adjoint 1x1x1 1x1 1
         spread 1x1x1 1x1 1
+        bulk 256x96x32 1x2* 1.18
+        bulk 64x32x32 7x1 0.934
+        bulk 64x64x64 2x8* 1.26
         """,
     4: """
         bulk 64x32x32 1x1 1.06

@@ -1,11 +1,8 @@
-"""The kernels that cuDNN may take for a convolution on a Hopper GPU, and which is predicted with.
+"""The kernels that cuDNN may take for a convolution on a Hopper GPU, and what they take.
 
 For channels last, or converted to that, cuDNN 9.19 has some hundred kernels. Its
-heuristic is a function of the sizes (it answers without a GPU, `cudnn_choice`), of which a tree
-tells the kernel in four of five convolutions. So each kernel of the menu has a time, in clocks,
-and a chance, and the one that is predicted with is the median of the menu by its time: half of what
-is likely is faster. Where two thirds of the choice are certain this is the kernel that runs;
-elsewhere a wrong guess costs little.
+heuristic is a function of the sizes (it answers without a GPU), of which trees tell the kernel in
+19 of 20 convolutions (`cudnn_choice`); it is the one that is predicted with.
 
     clocks = rounds x (slices x clocks of a slice + clocks of a block), or the DRAM's if longer
 
@@ -15,7 +12,7 @@ padded to whole groups of columns, so that two blocks of few may meet on one pro
 those of the vector units: "engine", "implicit", "precomputed", "plain", "nd", threads that make an
 output each. All of these but the first take images whose channels come first as they lie. "strips"
 are windows of 7 x 7 whose borders, where pads are read, are left to four launches of a few blocks,
-one after the other, each as long as one block. "first" is a kernel of the matrix
+side by side, each as long as one block. "first" is a kernel of the matrix
 units for a network's first layer, whose time goes with its outputs alone, "direct" one of threads
 for all groups together, "adjoint" and "spread" are those of transposed convolutions.
 
@@ -45,18 +42,17 @@ All but bulk kernels start sooner (`START`), older ones that multiply groups soo
 Clocks are least squares of traced times: data of one version of the library, not laws.
 """
 
-from dataclasses import dataclass
-from functools import cache
+from dataclasses import dataclass, fields
+from functools import cache, reduce
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hwmodel.hardware.hardware import Limits
 from hwmodel.machines.gpu.schedules import cudnn_choice
 from hwmodel.machines.gpu.schedules.convolution import PAD_BYTES, ConvolutionProblem
 from hwmodel.machines.gpu.schedules.cudnn_kernels import KINDS, MENUS, START, STRIDED
-from hwmodel.quantity.dtypes import bytes_of, element_bytes
+from hwmodel.quantity.dtypes import element_bytes
 
 Array = NDArray[np.float64]
 
@@ -77,10 +73,8 @@ SQUARE = 64
 """Half a side of a square tile whose loads for each product are 1."""
 BYTE_FLOP_PER_CLOCK = 8192.0
 """Of a processor's matrix units, times the bytes of an element."""
-CALLS = {2: (9050.0, 1970.0, 4.0), 4: (7240.0, 2240.0, 2.78)}
-"""Bytes of an element -> clocks of a kernel's start with a cold L2, bytes of the DRAM a clock, and
-the sharpness of the norm of multiplying and moving, all of the H200 that was traced: the clocks of
-a choice are its, whatever the device."""
+STARTED = {2: 9050.0, 4: 7240.0}
+"""Bytes of an element -> clocks of a kernel's start with a cold L2, of the H200 that was traced."""
 FOLDED_START, FOLDED_BLOCK, FOLDED_STORED = 5770.0, 1310.0, 88.6
 """Clocks of the start, of a block and of 1,000 outputs of its tile of older kernels that multiply
 groups: several blocks share a processor, so that rounds need not be whole."""
@@ -89,10 +83,9 @@ NARROW, NARROW_SLICE, FOLDED_SLICE = 16, 0.67, 1.16
 wider ones do (least squares of 650 traces; 330 left out are 8 % off)."""
 ALONE = 4
 """The sharpness of the norm of their rounds, and of one."""
-CONVERT_CLOCKS, CONVERT_BYTES_PER_CLOCK = 3000.0, 1200.0
-"""Kernels that convert (traced there)."""
 AT_ONCE = {1: 132, 2: 132, 3: 117, 4: 120, 5: 110, 6: 102, 7: 105, 8: 120, 12: 84, 16: 112}
 """Blocks of a cluster -> processors of 132 that clusters of them fill (grids of an H200)."""
+FILLED = np.array([AT_ONCE.get(blocks, 0) for blocks in range(max(AT_ONCE) + 1)], float)
 FARTHEST = 32
 """Points of a window that offsets of bulk copies reach, and up to which channels of several share a
 slice."""
@@ -122,6 +115,10 @@ class Menu:
     start: Array
     strided: Array
 
+    def at(self, places: NDArray[np.int64]) -> "Menu":
+        """Kernels at some places each, one along the last axis."""
+        return Menu(*(getattr(self, each.name)[..., places, None] for each in fields(self)))
+
     def of(self, *names: str) -> NDArray[np.bool_]:
         """Which kernels are of one of these kinds."""
         return np.isin(self.kind, [NAMES.index(name) for name in names])
@@ -149,7 +146,7 @@ def menu_of(element: float) -> Menu:
         numbers[: len(given), at] = given
     plain = (1.0, 1.0, 0.0, 0.0)
     strided = np.array([STRIDED[known].get(row[0], plain) for row in rows]).T
-    start = np.array([START[known].get(row[0], CALLS[known][0]) for row in rows])
+    start = np.array([START[known].get(row[0], STARTED[known]) for row in rows])
     tile = (kind, m, n, k * known / element)
     return Menu(*tile, across, along, clocks_, share, numbers, start, strided)
 
@@ -169,8 +166,6 @@ class Sizes:
     channels: Array
     taps: Array
     element: float
-    moved: Array
-    image: Array
     sets: Array
     beside: NDArray[np.bool_]
     apart: Array
@@ -186,12 +181,11 @@ class Sizes:
 
 
 def sizes_of(problem: ConvolutionProblem, menu: Menu) -> Sizes:
-    """Its sizes; bytes that it moves, and those that kernels which convert it move."""
+    """Its sizes as each kernel sees them."""
     element = element_bytes(problem.dtype_a)
     named = (problem.M, problem.filters, problem.channels, problem.taps, problem.groups)
     rows, filters, channels, taps, groups = (np.asarray(n, np.float64)[..., None] for n in named)
     phases = np.asarray(problem.phases, np.float64)[..., None]
-    kept = groups * filters * (rows * bytes_of(problem.dtype_out) + taps * channels * element)
     filters = filters / phases
     packed, several = menu.of(*PACKED), groups > 1
     once = packed | menu.of(*TOGETHER)
@@ -202,18 +196,12 @@ def sizes_of(problem: ConvolutionProblem, menu: Menu) -> Sizes:
     row = np.ceil(channels * element / PAD_BYTES) * PAD_BYTES
     row = np.where(several & packed, wide * groups * element, row)
     beside = (row % 32 != 0) & ~(several & ~menu.of("bulk"))
-    image, whole = (
-        np.asarray(elements, np.float64)[..., None] * element + kept
-        for elements in (problem.image_elements, problem.whole_elements)
-    )
     return Sizes(
         rows=rows,
         filters=filters * pack,
         channels=np.where(several & packed, wide, channels) * pack,
         taps=taps,
         element=element,
-        moved=image,
-        image=whole,
         sets=np.where(once, np.ceil(groups / pack), 1),
         beside=beside,
         apart=alone,
@@ -249,7 +237,7 @@ def clusters(sizes: Sizes, menu: Menu, processors: Any) -> tuple[Array, Array]:
     columns = np.ceil(np.ceil(sizes.filters / menu.block_n) * sizes.sets / menu.across)
     rows = np.ceil(np.ceil(sizes.rows / menu.block_m) * sizes.phases / menu.along)
     blocks = menu.across * menu.along
-    share = np.array([AT_ONCE[int(each)] for each in blocks]) / AT_ONCE[1]
+    share = FILLED[blocks.astype(int)] / FILLED[1]
     return rows * columns * sizes.apart, np.maximum(1, np.floor(many * share / blocks + 1e-9))
 
 
@@ -337,18 +325,6 @@ def block_clocks(sizes: Sizes, menu: Menu, processors: Any) -> tuple[Array, Arra
     return block * (1 - hidden) + apart, once
 
 
-def vector_clocks(sizes: Sizes, menu: Menu, many: Any) -> Array:
-    """Clocks of the vector units for all outputs: a start of each, then its products.
-
-    Processors wait for loads until each has some thousand outputs. Borders come before.
-    """
-    _, _, thousands, *_ = menu.numbers
-    columns = np.ceil(sizes.filters / menu.block_n) * menu.block_n * sizes.sets
-    outputs = sizes.rows * sizes.phases * columns * sizes.apart
-    waits = np.maximum(outputs / many, 1000 * thousands)
-    return waits * output_clocks(sizes, menu) + borders(sizes, menu)
-
-
 def output_clocks(sizes: Sizes, menu: Menu) -> Array:
     """Clocks of the vector units for an output."""
     start, each, _, _, channel, *_ = menu.numbers
@@ -362,50 +338,14 @@ def borders(sizes: Sizes, menu: Menu) -> Array:
     return np.where(menu.of("strips"), menu.numbers[3], 0) * products
 
 
-def clocks(problem: ConvolutionProblem, menu: Menu, processors: Any) -> Array:
-    """Clocks of each kernel of the menu, with kernels that convert before and after."""
-    sizes = sizes_of(problem, menu)
-    many = np.asarray(processors, float)[..., None]
-    turns = rounds(sizes, menu, processors)
-    slow = slice_clocks(sizes, menu, busy(sizes, menu, processors), problem.directions)
-    each, once = block_clocks(sizes, menu, processors)
-    _, bytes_per_clock, sharp = CALLS[known_of(sizes.element)]
-    mean, most_ = mean_slices(sizes, menu), slices(sizes, menu)
-    tiles = turns * (mean * slow + each) + once + (most_ - mean) * slow
-    main = np.where(menu.of(*VECTOR), vector_clocks(sizes, menu, many), tiles)
-    launched = starts(sizes, menu)
-    alone = launched + np.where(menu.of(*VECTOR), 0, slices(sizes, menu) * slow + each)
-    queued = (sizes.apart - 1) / ABREAST * alone
-    main = (main**sharp + (sizes.moved / bytes_per_clock) ** sharp + queued**sharp) ** (1 / sharp)
-    first = 0.0 if problem.channels_last else 1.0
-    around = first * (2 * CONVERT_CLOCKS + 2 * sizes.image / CONVERT_BYTES_PER_CLOCK)
-    return launched + main + np.where(menu.of(*UNCONVERTED), 0.0, around)
+def chosen(problem: ConvolutionProblem, menu: Menu) -> NDArray[np.int64]:
+    """Places in the menu of the kernels that run.
 
-
-def chances(problem: ConvolutionProblem, menu: Menu) -> Array:
-    """How likely each kernel is to be taken: of far windows none that copies in bulk.
-
-    Where the tree knows of no other, all those of threads that copy are as likely.
+    Where the heuristic names none, "strips" stand for what runs then: kernels of the vector units,
+    on windows of 7 x 7 those named so.
     """
-    known = known_of(element_bytes(problem.dtype_a))
-    found = cudnn_choice.chances(problem, known, menu.kind.size)
-    far = np.asarray(problem.taps, float)[..., None] > FARTHEST
-    found = np.where(far & menu.of("bulk"), 0.0, found)
-    left = found.sum(axis=-1, keepdims=True)
-    found = np.where(left > 0, found, menu.of("copied"))
-    return found / found.sum(axis=-1, keepdims=True)
-
-
-def chosen(problem: ConvolutionProblem, limits: Limits) -> NDArray[np.int64]:
-    """Index of the kernel that is predicted with: the middle of the menu's chances by time.
-
-    Chances over times are weighed, so that what is predicted is as likely a half too long as twice
-    too short.
-    """
-    menu = menu_of(element_bytes(problem.dtype_a))
-    time = clocks(problem, menu, limits.processors)
-    weight = chances(problem, menu) / time
-    order = np.argsort(time, axis=-1)
-    passed = np.cumsum(np.take_along_axis(weight, order, -1), axis=-1)
-    place = (passed < passed[..., -1:] / 2).sum(axis=-1)
-    return np.take_along_axis(order, place[..., None], -1)[..., 0]
+    found = cudnn_choice.kernel(problem, known_of(element_bytes(problem.dtype_a)))
+    close = problem.directions == 2 and all(axis.dilation == 1 for axis in problem.axes)
+    seven = reduce(np.logical_and, (np.equal(axis.taps, 7) for axis in problem.axes), close)
+    (implicit,) = np.flatnonzero(menu.of("implicit"))
+    return np.where(menu.of("strips")[found] & ~np.asarray(seven), implicit, found)

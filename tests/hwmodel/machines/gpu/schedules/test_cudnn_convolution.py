@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 import hwmodel as hw
+from hwmodel.einsum.windows import Axis
 from hwmodel.hardware.catalogue import device
 from hwmodel.hardware.hardware import limits
 from hwmodel.machines.gpu.schedules.convolution import ConvolutionProblem
@@ -33,9 +34,7 @@ LAST = ConvolutionProblem(
     dtype_b="bf16",
     dtype_out="bf16",
     channels_last=True,
-    last_outputs=56,
-    last_taps=3,
-    last_side=58,
+    axes=(Axis(58, 3, 56), Axis(58, 3, 56)),
 )
 
 
@@ -145,7 +144,8 @@ def test_groups_that_no_tile_packs_have_launches_of_their_own(groups: int, chann
 def test_a_transposed_convolution_writes_all_phases_by_one_filter_each() -> None:
     """Windows of 4 x 4 a stride of 4 apart: 16 phases of 48 filters, in rows of tiles each."""
     given = {"batch": 19, "channels": 624, "filters": 16 * 48, "outputs": 38 * 38, "taps": 1}
-    problem = replace(LAST, **given, phases=16, image_elements=19 * 624 * 38 * 38)
+    axes = (Axis(38, 1, 38, phases=4),) * 2
+    problem = replace(LAST, **given, phases=16, image_elements=19 * 624 * 38 * 38, axes=axes)
     whole = spread(problem)
     assert (whole.M, whole.N, whole.K) == (19 * 38 * 38 * 16, 48, 624)
     found = resolved(MENU[0], problem, ROOM)

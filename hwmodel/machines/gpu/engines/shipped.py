@@ -13,6 +13,7 @@ ENGINES: Mapping[str, Engine] = Lazily(
         "vllm": "hwmodel.machines.gpu.engines.vllm:ENGINE",
         "sglang": "hwmodel.machines.gpu.engines.sglang:ENGINE",
         "trtllm": "hwmodel.machines.gpu.engines.trtllm:ENGINE",
+        "transformers": "hwmodel.machines.gpu.engines.transformers:ENGINE",
     }
 )
 

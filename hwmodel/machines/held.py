@@ -57,7 +57,7 @@ def serving_of(workload: Workload, machine: Hardware, step: Step | None) -> Serv
     served = workload.served
     if served is None:
         return None
-    if step is not None:
+    if step is not None and not step.engine.eager:
         return Serving(served.tokens, memory(step, machine), served.makes)
     live = most(live_bytes(stage.cascade) for stage in workload.stages)
     return served_by(served, machine, live)

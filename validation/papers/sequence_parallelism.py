@@ -42,7 +42,7 @@ def reach(given: Given) -> tuple[Claim, ...]:
     rows = (
         (
             *("largest batch over tensor parallelism's", 13.7, batches[1] / batches[0]),
-            "ours has the head's logits of all tokens too, in fp32, which tokens divide in both",
+            "ours has logits of all tokens too, in fp32: without the head 13.2 times as many fit",
         ),
         ("longest sequence over tensor parallelism's", 3.0, times * lengths[1] / lengths[0], ""),
     )

@@ -228,6 +228,8 @@ class Engine(Shown):
         gathers: architecture -> formats of experts' weights whose products are Triton's gathered
             ones there, with a host of their own.
         dispatch: how rows go to experts of devices that attend apart, where nothing is said.
+        eager: whether it is torch as a script calls it: memory is taken as tensors come, and what
+            keeps no cache, such as an encoder, runs, too.
         brings: whether DeepGEMM multiplies experts in fp8 by blocks whose rows DeepEP brings.
         eighths: architecture -> formats of experts' weights whose rows it narrows to fp8 there.
         started: what of it a device's bytes and a model's division set, where nothing is said.
@@ -251,6 +253,7 @@ class Engine(Shown):
     gathers: Mapping[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
     eighths: Mapping[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
     dispatch: str | None = None
+    eager: bool = False
     brings: bool = False
     core_share: float = 1.0
     started: Callable[[float, Division], Mapping[str, Any]] | None = None

@@ -86,7 +86,7 @@ def step_of(
             f"engine {engine.name}: expected a phase of a model, such as"
             f" hw.model(...).decode(batch=1, context=2048), found {workload.name!r}"
         )
-    if not np.all(workload.served.kv_bytes_per_token):
+    if not engine.eager and not np.all(workload.served.kv_bytes_per_token):
         raise CoverageError(
             f"engine {engine.name}: {workload.name}: keeps no cache, as an encoder; it is predicted"
             " without an engine, its kernels as torch runs them"

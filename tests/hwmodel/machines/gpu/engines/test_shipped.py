@@ -18,6 +18,6 @@ def test_the_plain_stack_is_no_engine() -> None:
 
 
 def test_an_engine_that_nobody_ships_is_refused_with_the_list() -> None:
-    told = r"unknown engine 'vlm'.*known: sglang, torch, trtllm, vllm"
+    told = r"unknown engine 'vlm'.*known: sglang, torch, transformers, trtllm, vllm"
     with pytest.raises(hw.HwmodelError, match=told):
         engine("vlm")

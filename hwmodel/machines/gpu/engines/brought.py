@@ -15,6 +15,7 @@ from hwmodel.einsum.cascade import Stage
 from hwmodel.einsum.division import Division
 from hwmodel.einsum.notation import parse
 from hwmodel.machines.gpu.engines.engine import Engine
+from hwmodel.quantity.arithmetic import most
 from hwmodel.quantity.dtypes import base_of
 
 FIRST = ("experts gate-up", "experts up")
@@ -54,7 +55,8 @@ def _taken(first: Stage, ways: Division, architecture: str | None) -> bool:
 def _together(stage: Stage, first: Stage) -> Stage:
     """Each expert's rows, copied to follow one another."""
     given = _arguments(first)
-    sizes = {"r": given["tokens"] * given["top_k"] // given["ways"], "c": given["K"]}
+    rows = most((given["tokens"] * given["top_k"] // given["ways"], 1))
+    sizes = {"r": rows, "c": given["K"]}
     text = "Y[r, c] = copy(X[r, c])"
     made = parse(text, sizes=sizes, dtypes={"*": given["dtype"]}, name="rows together")
     return replace(stage, cascade=made)

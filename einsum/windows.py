@@ -49,7 +49,7 @@ class Window:
     windows lie more than one element apart; they slide along `axes`, innermost last. Of the
     filters, so many `phases` lie side by side within a row of places, as a transposed
     convolution's do; a `share` of their points is there, the others are zeros of phases that have
-    fewer.
+    fewer. `places_last` says that the image ends with a direction in which windows slide.
     """
 
     image: str
@@ -63,6 +63,7 @@ class Window:
     image_elements: Amount
     whole_elements: Amount
     channels_last: bool
+    places_last: bool
     skips: bool
     phases: Amount
     share: Amount
@@ -178,6 +179,7 @@ def window(einsum: Einsum, cascade: Cascade) -> Window | None:
         image_elements=footprint(form.image, cascade),
         whole_elements=extent(cascade.tensors[form.image].ranks, cascade),
         channels_last=form.channels_last,
+        places_last=form.slid[-1][0] == len(cascade.tensors[form.image].ranks) - 1,
         skips=form.skips,
         phases=extent(form.phases, cascade),
         share=einsum.density,

@@ -62,6 +62,14 @@ ELSEWHERE = {
     "hwmodel/machines/*/rates.py": ("test_machines.py", "laws of every machine"),
     "hwmodel/machines/completed.py": ("test_laws.py", "estimates read no less than the bound"),
     "hwmodel/machines/run.py": ("hwmodel/machines/test_driver.py", "what the driver is told"),
+    "hwmodel/machines/gpu/schedules/cudnn_filter_choice.py": (
+        "hwmodel/machines/gpu/schedules/test_cudnn_filters.py",
+        "a tree and what it is asked",
+    ),
+    "hwmodel/machines/gpu/schedules/cudnn_filter_kernels.py": (
+        "hwmodel/machines/gpu/schedules/test_cudnn_filters.py",
+        "numbers alone",
+    ),
     "hwmodel/machines/gpu/schedules/cudnn_kernels.py": (
         "hwmodel/machines/gpu/schedules/test_cudnn_menu.py",
         "numbers alone",

@@ -13,7 +13,7 @@ from hwmodel.einsum.cascade import Cascade, Einsum
 from hwmodel.einsum.windows import Window, pool, window
 from hwmodel.machines.gpu.libraries.library import Found
 from hwmodel.machines.gpu.schedules.convolution import ConvolutionProblem
-from hwmodel.machines.gpu.schedules.filter_gradient import FiltersProblem
+from hwmodel.machines.gpu.schedules.filter_gradient import SLICE, FiltersProblem
 from hwmodel.machines.gpu.schedules.gemm import GemmProblem
 from hwmodel.machines.gpu.schedules.stencil import StencilProblem
 from hwmodel.quantity.arithmetic import ceil_div
@@ -37,7 +37,8 @@ def convolution(
     where channels come last; image by image where they come first, if that leaves rows that a
     product's kernels copy (traced on Hopper; where warps multiply by themselves of all images).
     Windows of what is no weight, of more points than places, make a gradient of filters: both maps
-    are read, and what they leave is small (`schedules/filter_gradient.py`).
+    are read, and what they leave is small (`schedules/filter_gradient.py`); of one point that skips
+    nothing it is a plain product.
     `takes` says where the library of products has a kernel for one, as it says of itself: elsewhere
     a window of one point stays a convolution, whose kernels pad what a product's refuse.
     """
@@ -98,12 +99,16 @@ def convolution(
         dtype_a=image,
         dtype_b=weights,
         dtype_out=stored,
+        channels_last=not found.places_last,
+        directions=len(found.axes),
     )
     if np.all(turned):
         alone = _truth((found.batch == 1) & (found.filters == 1) & (found.groups > 1))
+        single = ~alone & _truth((found.outputs == 1) & (found.groups == 1) & (not found.skips))
         return [
             (alone, Found(einsum.name, "stencil", _turned(stencil, found), cascade)),
-            (~alone, Found(einsum.name, "filters", filters, cascade)),
+            (single, Found(einsum.name, "gemm", _summed(filters, found), cascade)),
+            (~(alone | single), Found(einsum.name, "filters", filters, cascade)),
         ]
     whole_maps = Found(einsum.name, "convolution", product, cascade)
     by_warp = None if found.channels_last else whole_maps
@@ -124,6 +129,24 @@ def _turned(stencil: StencilProblem, found: Window) -> StencilProblem:
         channels=found.groups,
         dtype_out=stencil.dtype_b,
         images=found.channels,
+    )
+
+
+def _summed(problem: FiltersProblem, found: Window) -> GemmProblem:
+    """The gradient of filters of one point: a product over all places.
+
+    Where channels come last rows lie along them, and K is whole slices whatever their number; where
+    they come first each image has a product of its own, whose sums are added up.
+    """
+    last = problem.channels_last
+    return GemmProblem(
+        M=problem.channels,
+        N=problem.filters,
+        K=ceil_div(problem.summed, SLICE) * SLICE if last else found.taps,
+        batch=1 if last else found.channels,
+        dtype_a=problem.dtype_a,
+        dtype_b=problem.dtype_b,
+        dtype_out=problem.dtype_out if last else "fp32",
     )
 
 

@@ -33,6 +33,7 @@ from hwmodel.machines.gpu.schedules import (
     cublas,
     cudnn,
     cudnn_convolution,
+    cudnn_filters,
     filter_gradient,
     pair_tiles,
     warp_tiles,
@@ -100,6 +101,8 @@ FILTERS = priors(
         the way, both operands turned
     split = 9 in 0.2 .. 30: a kernel that clears the sums, in DRAM latencies (half of 50 times of an
         H200, which left the others 33 % off)
+    engine = 0.55 in 0.2 .. 1.5: bandwidth of kernels that convert layouts, in datasheet DRAM
+        bandwidths (as of convolutions on an H200)
     """
 )
 """The same of gradients of filters."""
@@ -139,7 +142,8 @@ LIBRARY = Library(
         "hopper": {
             "convolution": Launch(
                 cudnn_convolution.activity, cudnn_convolution.MENU, cudnn_convolution.resolved
-            )
+            ),
+            "filters": Launch(cudnn_filters.activity, cudnn_filters.MENU, cudnn_filters.resolved),
         },
         "blackwell": {
             "convolution": Launch(

@@ -181,9 +181,9 @@ def changed(problem: ConvolutionProblem, tile: ConvolutionTile, limits: Limits) 
     back = where(tile.converted > 0, 1 - first, first * int(problem.channels_last))
     channels, columns = problem.channels * problem.groups, problem.filters * problem.groups
     places = image / (problem.batch * channels)
-    turned = where(odd > 0, GENERIC, _filled(taps) * _filled(problem.channels)) * several
-    passed = tile.converted * (image * _filled(channels) * _filled(places) + filters * turned)
-    passed = passed + BACK * back * output * _filled(columns) * _filled(problem.outputs)
+    turned = where(odd > 0, GENERIC, filled(taps) * filled(problem.channels)) * several
+    passed = tile.converted * (image * filled(channels) * filled(places) + filters * turned)
+    passed = passed + BACK * back * output * filled(columns) * filled(problem.outputs)
     passed = passed * where(tile.apart > 0, NARROW, 1)
     touched = 2 * tile.converted * (image + several * filters) + 2 * back * output
     widened = one * (tile.converted + whole)
@@ -239,6 +239,6 @@ def _missed(size: Amount, room: Amount) -> Any:
     return size * (1 + MISSED * (1 - least((room / size, 1))))
 
 
-def _filled(size: Amount) -> Any:
+def filled(size: Amount) -> Any:
     """Numbers that a kernel which converts takes the time of, over those that there are."""
     return ceil_div(size, SQUARE) * SQUARE / size

@@ -32,7 +32,8 @@ SLICE = 64
 class FiltersProblem:
     """Filters of a group: `channels` by `points` of a window each, summed over images and places.
 
-    `image_elements` are those that any window of any image reaches, of all groups.
+    `image_elements` are those that any window of any image reaches, of all groups; windows slide in
+    so many `directions`, and `channels_last` says how maps lie.
     """
 
     channels: Amount
@@ -44,6 +45,8 @@ class FiltersProblem:
     dtype_a: str = "bf16"
     dtype_b: str = "bf16"
     dtype_out: str = "bf16"
+    channels_last: bool = True
+    directions: int = 2
 
 
 def as_gemm(problem: FiltersProblem) -> GemmProblem:

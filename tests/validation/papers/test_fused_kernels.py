@@ -15,8 +15,8 @@ def test_an_assignment_is_predicted_near_its_measured_time() -> None:
     assert faster.ours == pytest.approx(104.5 / 5.13, rel=0.25)
 
 
-def test_gradients_that_every_element_adds_are_a_thousand_times_slower() -> None:
-    """Measured: 90.8 ms and 0.0843 for 12,608 rows of 768; 0.814 for sixteen times as many."""
+def test_gradients_that_every_element_adds_are_a_hundred_times_slower() -> None:
+    """Measured of rows of 768: 90.8 ms of 12,608, and 11.1 of 16 times as many, 512 at once."""
     (ratio,) = gradients(GIVEN)
-    assert ratio.ours == pytest.approx(90.8 * 16 / 0.814, rel=0.15)
-    assert not ratio.holds
+    assert ratio.ours == pytest.approx(90.8 * 16 / 11.1, rel=0.15)
+    assert ratio.holds

@@ -216,8 +216,11 @@ def slices(sizes: Sizes, menu: Menu) -> Array:
     """Slices of K of a block: within a point of the window, but where kernels join points.
 
     Bulk kernels join points whose channels fill sixteen bytes at most; gathering ones join all.
+    Where places lie a stride apart older kernels multiply all points of the window at each.
     """
-    apart = sizes.taps * np.ceil(sizes.channels / menu.block_k)
+    all_ = sizes.taps * sizes.phases * sizes.share
+    points = np.where(menu.of("older"), all_, sizes.taps)
+    apart = points * np.ceil(sizes.channels / menu.block_k)
     joined = np.ceil(sizes.taps * sizes.row / menu.block_k)
     thin = (sizes.row * sizes.element <= PAD_BYTES) & (sizes.taps <= FARTHEST)
     gathered = np.ceil(sizes.taps * sizes.channels / menu.block_k)
@@ -228,7 +231,7 @@ def slices(sizes: Sizes, menu: Menu) -> Array:
 
 def mean_slices(sizes: Sizes, menu: Menu) -> Array:
     """The same of a phase in the middle: some have fewer points than others."""
-    return slices(sizes, menu) * sizes.share
+    return slices(sizes, menu) * np.where(menu.of("older"), 1, sizes.share)
 
 
 def clusters(sizes: Sizes, menu: Menu, processors: Any) -> tuple[Array, Array]:

@@ -123,6 +123,15 @@ def test_borders_are_launches_of_one_block_whatever_the_image() -> None:
     assert 220e-6 < each_s < 240e-6
 
 
+def test_older_kernels_multiply_all_points_at_each_place() -> None:
+    """Traced: patches of 2 x 4 x 4 of 48 channels take 32 slices, where others take one a phase."""
+    given = {"batch": 2, "channels": 48, "filters": 32 * 176, "taps": 1, "phases": 32}
+    sizes = cudnn_menu.sizes_of(replace(LAST, **given), MENU)
+    found = cudnn_menu.slices(sizes, MENU)
+    assert found[at("older", 64, 64, 64)] == 32
+    assert found[at("copied", 64, 64, 64)] == 1
+
+
 def test_phases_fill_tiles_each_for_itself() -> None:
     """14 images of 26 x 26, windows two apart: four phases of 74 tiles of 128 places (traced)."""
     problem = replace(LAST, batch=14, outputs=676, filters=4 * 48, phases=4)

@@ -52,7 +52,12 @@ def is_network(config: Any) -> bool:
     if isinstance(config, Mapping) or not isinstance(config, (str, Path)):
         return False
     name = str(config)
-    return name.endswith(FILES) or name in cnn.NETWORKS or name in families.variants()
+    return name.endswith(FILES) or name in names()
+
+
+def names() -> tuple[str, ...]:
+    """Of the networks of maps that are shipped."""
+    return (*cnn.NETWORKS, *families.variants())
 
 
 def mapped(config: str | Path, resolution: int | None, activation: str) -> Mapped:

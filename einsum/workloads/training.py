@@ -7,11 +7,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from hwmodel.einsum.workloads.mapped import is_network, mapped
+from hwmodel.einsum.workloads.mapped import is_network, mapped, names
 from hwmodel.einsum.workloads.model import Model, model
 from hwmodel.einsum.workloads.training_step import Training, trained, wide_of
 from hwmodel.quantity.checked import checked
-from hwmodel.quantity.errors import InputError
+from hwmodel.quantity.errors import InputError, UnknownNameError
 from hwmodel.quantity.printable import shown
 
 
@@ -116,10 +116,10 @@ def training(
             )
     elif resolution is not None:
         raise InputError(f"training: resolution: expected none, since {shown(config)} reads tokens")
-    elif sequence is None:
-        raise InputError("training: sequence: expected tokens of each sequence, found none")
     else:
-        learning = model(config, dtype=wide_of(dtype))
+        learning = _model(config, wide_of(dtype))
+        if sequence is None:
+            raise InputError("training: sequence: expected tokens of each sequence, found none")
     return trained(
         learning,
         1 if sequence is None else sequence,
@@ -150,3 +150,15 @@ def training(
         framework=framework,
         **how,
     )
+
+
+def _model(config: Any, activation: str) -> Model:
+    """The model of a config; `UnknownNameError` tells networks on images too."""
+    try:
+        return model(config, dtype=activation)
+    except UnknownNameError as error:
+        if error.name != str(config):
+            raise
+        known = (*error.known, *names())
+        told = "`hwmodel models` lists models; networks on images are such as resnet50 and unet3d"
+        raise UnknownNameError("model or network", config, known, listed=told) from None

@@ -100,7 +100,7 @@ def _assumptions(
     return (
         f"calibration: {calibration.name}{date}",
         _stack(calibration, tuple(families), runs),
-        f"one call among many in a CUDA graph, {state}; host time excluded",
+        f"{GRAPHED}, {state}; {NO_HOST}",
         INTERVAL,
     )
 
@@ -110,6 +110,9 @@ def _state(l2: str, calls: Sequence[Call]) -> str:
     rotated = l2 == WARM and any(call.library.rotated for call in calls)
     return ROTATED if rotated else CONDITIONS[l2]
 
+
+GRAPHED, NO_HOST = "one call among many in a CUDA graph", "host time excluded"
+"""What is told of kernels; whoever adds a host's launches says so instead."""
 
 INTERVAL = (
     "90 % interval: of these kernels on boards of this kind; other engines and versions, and the"

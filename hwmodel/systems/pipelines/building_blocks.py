@@ -16,11 +16,13 @@ with the passes' own seconds.
 """
 
 from bisect import insort
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import islice, product
 from math import inf
+
+import numpy as np
 
 from hwmodel.quantity.errors import CapacityError
 from hwmodel.systems.pipelines.dispatch import Pick, Ready, dispatched
@@ -55,8 +57,8 @@ class Block:
 
 def v_half(ranks: int, micro_batches: int, passes: Passes) -> Schedule:
     """The fastest block that keeps p + 2 micro-batches at most."""
-    most = 1 if _tried(ranks, micro_batches) <= len(LEADS) else MOST_BLOCKS
-    return _best("v-half", ranks, micro_batches, passes, blocks(ranks, ranks + 2, most))
+    found = _in_turn(_every(ranks, ranks + 2), passes)
+    return _best("v-half", ranks, micro_batches, passes, found)
 
 
 def v_min(ranks: int, micro_batches: int, passes: Passes) -> Schedule:
@@ -65,13 +67,20 @@ def v_min(ranks: int, micro_batches: int, passes: Passes) -> Schedule:
 
 
 def faster(schedule: Schedule, room: int, passes: Passes) -> Schedule:
-    """The schedule, or a faster one of a block in `room` micro-batches, all of which it may use.
-
-    Blocks are tried first whose ways down and up leave the time that passes and transfers take.
-    """
+    """The schedule, or a faster one of a block in `room` micro-batches, all of which it may use."""
     ranks, count = schedule.layout.ranks, schedule.each
-    run = timed(schedule, passes)
-    unit_s = float(run.busy_s.max()) / (INTERVAL * count)
+    fullest = sorted(_every(ranks, room), key=lambda block: -block.kept)
+    first = _in_turn(fullest, passes)
+    found = tuple(replace(block, kept=room, kept_to_b=room) for block in first)
+    best = timed(schedule, passes).makespan_s, schedule
+    return _fastest(schedule.name, ranks, count, passes, found, best) or schedule
+
+
+def _in_turn(found: Sequence[Block], passes: Passes) -> tuple[Block, ...]:
+    """First those whose ways down and up leave the time that passes and transfers take."""
+    ranks = len(passes.forward_s) // 2
+    each_s = np.add(passes.forward_s, np.add(passes.backward_s, passes.weight_s))
+    unit_s = float((each_s[:ranks] + each_s[: ranks - 1 : -1]).max()) / INTERVAL
     sent_s = (ranks - 1) * passes.transfer_s
     takes_s = [
         sum(seconds[half]) + sent_s
@@ -83,13 +92,11 @@ def faster(schedule: Schedule, room: int, passes: Passes) -> Schedule:
         """Of the time that the slowest way takes, 1 at the most."""
         ways = [block.at[key] for key in ((F, 0), (F, 1), (B, 1), (B, 0))]
         lasts = [(abs(way[-1] - way[0]) + 1) * unit_s for way in ways]
-        return min(1.0, *(s / t if t else 1.0 for s, t in zip(lasts, takes_s, strict=True)))
+        return round(
+            min(1.0, *(s / t if t else 1.0 for s, t in zip(lasts, takes_s, strict=True))), 9
+        )
 
-    found = sorted(_every(ranks, room), key=lambda block: (-left(block), -block.kept))
-    free = tuple(replace(block, kept=room, kept_to_b=room) for block in found[:MOST_BLOCKS])
-    return (
-        _fastest(schedule.name, ranks, count, passes, free, (run.makespan_s, schedule)) or schedule
-    )
+    return tuple(sorted(found, key=lambda block: -left(block))[:MOST_BLOCKS])
 
 
 @lru_cache(maxsize=64)

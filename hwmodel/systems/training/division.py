@@ -10,6 +10,7 @@ micro_batch    1; of images all that a replica has, since norms are of a batch
 from collections.abc import Mapping
 from typing import Any
 
+from hwmodel.einsum.workloads.adapted import WIDTH
 from hwmodel.einsum.workloads.training_step import FRAMEWORKS, Training
 from hwmodel.hardware.hardware import Hardware
 from hwmodel.quantity.errors import InputError
@@ -101,6 +102,10 @@ def taken(work: Training, how: Execution) -> tuple[str, ...]:
         told.append(f"schedule={how.pipeline}")
     if work.graphs is None:
         told.append(f"graphs={graphed(work)}")
+    if work.backwards and work.optimizer == Training.optimizer:
+        told.append(f"optimizer={work.optimizer}")
+    if work.adapters is not None and work.adapters.kind != "lora":
+        told += [f"adapters width={WIDTH}"] if work.adapters.width == WIDTH else []
     if not told:
         return ()
     return (

@@ -12,6 +12,7 @@ from typing import Any
 
 from hwmodel.einsum.workloads.training_step import Training
 from hwmodel.hardware.hardware import Hardware
+from hwmodel.machines.gpu.predict import GRAPHED, NO_HOST
 from hwmodel.quantity.errors import CoverageError
 from hwmodel.spine.execution import Execution
 from hwmodel.spine.shares import Sizes, share
@@ -192,10 +193,20 @@ def made(
         least_flops=sum(times * each.least_flops for times, each in several),
         logits=logits * (1 + found.modules),
         interval=runs.interval,
-        assumptions=(runs.source, *found.run.assumptions),
+        assumptions=(runs.source, *_launched(work, runs, found.run.assumptions)),
         warnings=(*found.run.warnings, *left_out(network), *_wide(found)),
     )
     return known.made[key]
+
+
+def _launched(work: Training, runs: Software, told: Sequence[str]) -> tuple[str, ...]:
+    """What kernels rest on, with what a host takes to launch them where no graph replays them."""
+    if graphed(work) or not runs.launch_s:
+        return tuple(told)
+    host = f"a host launches each in {runs.launch_s * 1e6:.0f} us, and no pass is shorter than that"
+    return tuple(
+        text.replace(GRAPHED, "kernels by themselves").replace(NO_HOST, host) for text in told
+    )
 
 
 def _wide(found: Alone) -> tuple[str, ...]:

@@ -140,3 +140,12 @@ def test_names_and_counts_that_no_schedule_has_are_refused() -> None:
         scheduled("interleaved", 4, 6, passes, chunks=2)
     with pytest.raises(InputError, match="8 micro-batches or more"):
         scheduled("dualpipe-v", 4, 7, passes)
+
+
+def test_v_half_of_unequal_passes_takes_a_block_whose_ways_leave_them_their_time() -> None:
+    """The first blocks took 1.34 and 1.44 times their work; none keeps more than p + 2."""
+    for ranks, count, least in ((8, 64, 1.25), (16, 64, 1.35)):
+        passes = Passes([1.0] * 2 * ranks, [1.25] * 2 * ranks, [0.75] * 2 * ranks, 0.125)
+        schedule = scheduled("v-half", ranks, count, passes)
+        assert timed(schedule, passes).makespan_s < least * 6 * count
+        assert peaks(schedule, [1.0] * 2 * ranks).max() <= ranks + 2

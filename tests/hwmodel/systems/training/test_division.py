@@ -83,7 +83,10 @@ def test_a_framework_takes_its_own_and_what_is_taken_is_told() -> None:
     assert (how.zero, how.recompute, how.sp) == (3, "selective", True)
     (told,) = taken(titan, how)
     assert "zero" not in told
-    assert "graphs=True" in told
+    assert "graphs=True, optimizer=adam;" in told
+    (other,) = taken(titan.but(optimizer="sgd", adapters="bottleneck"), how)
+    assert "optimizer" not in other
+    assert "adapters width=48" in other
     plain = titan.but(recompute="none")
     assert execution(plain, device("h100")).recompute == "none"
     mixture = training("deepseek-v3", 4096, 64, devices=16, ep=8, pp=2, framework="Megatron-Core")

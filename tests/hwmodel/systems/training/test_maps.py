@@ -10,7 +10,7 @@ import hwmodel as hw
 from hwmodel.einsum.workloads.blocks.unit import Unit, of_maps
 from hwmodel.einsum.workloads.cnn import network
 from hwmodel.einsum.workloads.training import training
-from hwmodel.quantity.errors import CoverageError, InputError
+from hwmodel.quantity.errors import CoverageError, InputError, UnknownNameError
 from hwmodel.systems.training.maps import left
 from tests.thorough import but_first
 
@@ -182,3 +182,12 @@ def test_tokens_and_images_are_told_apart() -> None:
         training("llama-3.1-8b", global_batch=8)
     with pytest.raises(InputError, match="reads tokens"):
         training("llama-3.1-8b", 128, 8, resolution=224)
+    with pytest.raises(UnknownNameError, match=r"unknown model or network 'resnet51'.*'resnet50'"):
+        training("resnet51", global_batch=8)
+
+
+def test_what_a_host_launches_is_not_told_as_without_a_host() -> None:
+    eager, graphed = (step("resnet18", 64, graphs=graphs).assumptions for graphs in (False, True))
+    assert any("a host launches each in 45 us" in text for text in eager)
+    assert not any("host time excluded" in text for text in eager)
+    assert any("host time excluded" in text for text in graphed)

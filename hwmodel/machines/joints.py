@@ -62,8 +62,6 @@ def joints_of(
 ) -> Joints:
     """What the collectives of all stages cost; equal ones are looked at once."""
     asked = [stage.collective for stage in workload.stages]
-    if any(asked) and machine.link is None and topology is None:
-        raise CoverageError(f"{machine.name}: has no link to others of its kind; use tp 1")
     found: list[Joint | None] = []
     for stage, joint in zip(workload.stages, asked, strict=True):
         if joint is None:
@@ -85,6 +83,8 @@ def _cost(
     keeping: Kept,
 ) -> tuple[Cost, Part, Amount, tuple[str, ...]]:
     """A collective's cost among the devices of its axis, a part, least seconds, warnings."""
+    if machine.link is None and topology is None:
+        raise CoverageError(f"{machine.name}: has no link to others of its kind; use tp 1")
     told: tuple[str, ...] = ()
     groups, network = None, topology
     if ways is not None:

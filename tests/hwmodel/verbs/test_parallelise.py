@@ -7,7 +7,7 @@ import pytest
 
 import hwmodel as hw
 from hwmodel.mappers.parallelism.space import Space
-from hwmodel.quantity.errors import CapacityError, InputError
+from hwmodel.quantity.errors import CapacityError, CoverageError, InputError
 from hwmodel.verbs.cases import predict_lines
 from hwmodel.verbs.parallelise import SENT, costs_of, step_of
 
@@ -68,6 +68,8 @@ def test_the_answer_says_what_was_settled_how() -> None:
 def test_what_fits_nowhere_is_refused_with_what_would() -> None:
     with pytest.raises(CapacityError, match="in none of 6 legal divisions; use more devices"):
         hw.parallelise(hw.model("llama-3.1-405b").decode(2, 64), on=H200 * 2)
+    with pytest.raises(CoverageError, match="has no link to others of its kind"):
+        hw.parallelise(hw.model("llama-3.2-1b").decode(2, 64), on=hw.device("xeon-8480") * 2)
 
 
 @pytest.mark.parametrize(

@@ -24,7 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hwmodel.hardware.hardware import Limits
-from hwmodel.machines.gpu.schedules import cublas_copied
+from hwmodel.machines.gpu.schedules import cublas_copied, cublas_vector
 from hwmodel.machines.gpu.schedules import cublas_copied_rules as copied_rules
 from hwmodel.machines.gpu.schedules import cublas_rules as rules
 from hwmodel.machines.gpu.schedules.cublas_clusters import (
@@ -34,7 +34,7 @@ from hwmodel.machines.gpu.schedules.cublas_clusters import (
     clusters,
     shared_bytes,
 )
-from hwmodel.machines.gpu.schedules.cublas_traffic import dram_bytes
+from hwmodel.machines.gpu.schedules.cublas_traffic import HALF, dram_bytes
 from hwmodel.machines.gpu.schedules.gemm import (
     OPERAND_SLOTS,
     PARTIAL_BYTES,
@@ -87,13 +87,13 @@ units (fitted)."""
 ADDED_WAITS = (63.0, 1742.0)
 """Clocks that the kernel waits which adds parts: for each, and for a wave of its blocks."""
 
-STRETCH, STRETCHES = 1024, 9
-"""Elements of a row that a block sums at least, and blocks of a row at most, of a matrix times a
-vector (an H200: 1.0 TB/s of one row, 3.5 of 32)."""
+LEAST_STORED = 120
+"""Bytes of a row of C in the time that storing a shorter one takes (fitted to millions of rows
+of 8 columns and terms: some 5 clocks a row)."""
 
-ADDED = (1.5, 0.7)
-"""The kernel that adds their sums over that of split products: of several rows, and of one (there:
-3.9 us of a short dot product, 7 of a few short rows)."""
+TORN_READ, TORN_WRITTEN = 2 / 4, 1 / 4
+"""Sectors of a row of 128 bytes that begins within one: five are written for four, of which two are
+read (millions of rows of C at half the rate: 1.8 TB/s for 3.1)."""
 
 OFF_SECTOR = 0.2
 """What rows that begin within a sector of 32 bytes ask of the port besides what they straddle (as
@@ -176,6 +176,7 @@ def resolved_rows_fast(tile: LibraryTile, problem: GemmProblem, limits: Limits) 
 def _resolved(
     tile: LibraryTile, problem: GemmProblem, limits: Limits, table: rules.Candidates
 ) -> LibraryTile:
+    problem = turned(problem)
     unit, dtype = product_unit(problem.dtype_a, problem.dtype_b)
     menu = rules.POWERS if dtype == "tf32" else table
     sizes = (problem.M, problem.N, problem.K, problem.batch, limits.processors)
@@ -195,6 +196,19 @@ def _resolved(
         for name, values in found.items():
             whole.setdefault(name, np.full(shape, getattr(tile, name), np.float64))[points] = values
     return replace(tile, **whole)
+
+
+def turned(problem: GemmProblem) -> GemmProblem:
+    """The product that is launched: one column, which lies in memory as a row does, is one row.
+
+    Seen in launches: bulk kernels for all of 150 columns whose K and M are multiples of 8 (bf16,
+    fp16), none for 159 others.
+    """
+    column = np.asarray(problem.N == 1)
+    if not column.any() or problem.dtype_a != problem.dtype_b:
+        return problem
+    m, n = where(column, problem.N, problem.M), where(column, problem.M, problem.N)
+    return replace(problem, M=m, N=n)
 
 
 def _at_one_point(
@@ -295,17 +309,19 @@ def _power(pitch: Amount) -> Amount:
 
 
 def activity(problem: GemmProblem, tile: LibraryTile, limits: Limits) -> Activity:
-    """One call: a product of matrices, or where the output is one column, of a matrix and a vector.
+    """One call: a product of matrices, or where one side is one, of a matrix and a vector.
 
     What `tile` says is of the former: tiles copied in bulk or by threads.
     """
+    single = np.asarray(problem.N == 1) & (np.asarray(tile.cluster_m) == 0)
+    problem = turned(problem)
     copied: NDArray[np.bool_] = np.asarray((tile.wait > 0) | (tile.narrow > 0))
-    column: NDArray[np.bool_] = np.asarray(problem.N == 1) | (copied & _is_dot(problem))
+    column: NDArray[np.bool_] = single | (copied & (problem.M == 1))
     threads = copied & ~column
     apart: NDArray[np.bool_] = np.asarray(_streams(problem, tile)) & ~(column | threads)
     alone = replace(tile, cluster_m=0, cluster_n=0)
     kinds: list[tuple[NDArray[np.bool_], Callable[[], Activity]]] = [
-        (column, lambda: vector(problem, limits)),
+        (column, lambda: cublas_vector.activity(problem, limits)),
         (threads, lambda: cublas_copied.activity(problem, tile, limits)),
         (apart, lambda: product(problem, tile, limits)),
         (~(column | threads | apart), lambda: product(problem, alone, limits)),
@@ -322,39 +338,6 @@ def _streams(problem: GemmProblem, tile: LibraryTile) -> Any:
     """Whether tiles and the DRAM's stream go on side by side, as Hopper's kernels were timed."""
     _, dtype = product_unit(problem.dtype_a, problem.dtype_b)
     return (np.asarray(tile.cluster_m) > 0) | (np.asarray(tile.copy_bytes) > 0) | (dtype in OLDER)
-
-
-DOT_K, DOT_SIDES = 1024, 128
-"""K from which on products of so few rows and columns together are sums that all processors share:
-library kernels of rows off 16 bytes were asked for and seen at 128 columns and more alone."""
-
-
-def _is_dot(problem: GemmProblem) -> Any:
-    """Whether a product is next to nothing but sums along K."""
-    return np.asarray((problem.K > DOT_K) & (problem.M + problem.N <= DOT_SIDES))
-
-
-def vector(problem: GemmProblem, limits: Limits) -> Activity:
-    """A matrix times a vector: blocks stream stretches of rows, few of them for each row.
-
-    A kernel of its own adds what the blocks of one row have summed (cublas gemv and dot kernels).
-    A product of few rows and columns streams both sides.
-    """
-    parts = least((STRETCHES, ceil_div(problem.K, STRETCH)))
-    rows = problem.batch * (problem.M + problem.N - 1)
-    read = (rows * problem.K) * bytes_of(problem.dtype_a)
-    once = problem.batch * problem.K * bytes_of(problem.dtype_b)
-    each = problem.K / parts * (bytes_of(problem.dtype_a) + bytes_of(problem.dtype_b))
-    written = problem.batch * problem.M * problem.N * bytes_of(problem.dtype_out)
-    body = Overlap(
-        (
-            Waves(rows * parts, limits.processors, Work(read={"port": each})),
-            Work(read={"dram": read + once}, written={"dram": written}),
-        )
-    )
-    again = where(np.asarray(parts > 1), where(np.asarray(rows > 1), *ADDED), 0.0)
-    scaled = int(is_scaled(problem))
-    return Serial((Work(slots={"launch": 1, "scales": scaled, "reduction": again}), body))
 
 
 def product(problem: GemmProblem, tile: LibraryTile, limits: Limits) -> Activity:
@@ -404,8 +387,14 @@ def product(problem: GemmProblem, tile: LibraryTile, limits: Limits) -> Activity
     block = Overlap((products, copies)) if unit == "vector" else Serial((products, copies))
     stored = where(tile.split > 1, PARTIAL_BYTES, stored_bytes)
     scaled = is_scaled(problem)
-    epilogue = Work(written={"port": area * stored * (SCALED_STORE if scaled else 1)})
+    row = tile.block_n * stored
+    row = where(groups > 0, most((row, LEAST_STORED)), row)
+    epilogue = Work(written={"port": tile.block_m * row * (SCALED_STORE if scaled else 1)})
     read, written = dram_bytes(problem, tile, limits)
+    # Rows of a tile that begin and end within a sector, whose halves do not meet in the L2.
+    torn = groups * (1 - on_sector(problem.N * stored_bytes)) * written
+    torn = where(written > limits.capacity_bytes["l2"] / HALF, torn, 0.0)
+    read, written = read + TORN_READ * torn, written + TORN_WRITTEN * torn
     partial = where(tile.split > 1, 1.0, 0.0)
     partial_bytes = partial * tile.split * problem.batch * problem.M * problem.N * PARTIAL_BYTES
     operands = sides_bytes(problem, problem.M, problem.N) * problem.K

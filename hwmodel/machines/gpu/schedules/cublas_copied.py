@@ -44,10 +44,6 @@ NARROW_BEGIN, NARROW_LANES = 2230.0, 4.1
 NARROW_WAITS = (8.4, 20.7, 9.5, 13.4, 24.9)
 """Clocks that such a block waits in a step of K: of two rows, three, four, five or six, and more.
 Kernels for two and four rows are compiled for these, others for more than they get."""
-VECTOR_COPIES, VECTOR_BEGIN = 5.0, 1630.0
-"""Copies' time of a step of K, and of a block, where there is one row (gemv)."""
-VECTOR_WAIT, VECTOR_K, VECTOR_START = 2.0, 3600, 30.0
-"""Clocks that a block of it waits in a step of K, for so many steps at most, and at its start."""
 
 
 def activity(problem: GemmProblem, tile: LibraryTile, limits: Limits) -> Activity:
@@ -139,7 +135,9 @@ def added(
     rows, columns = ceil_div(problem.M, rules.ADDED_M), ceil_div(problem.N, rules.ADDED_N)
     waves = rows * columns * problem.batch / (rules.ADDERS * limits.processors)
     part, wave = waits
-    return tile.split * where(tile.added > 0, tile.added, part) + waves * wave
+    few = least((tile.split, rules.FEW_PARTS))
+    parts = few + rules.MORE_PARTS * (tile.split - few)
+    return parts * where(tile.added > 0, tile.added, part) + waves * wave
 
 
 def columns_of(problem: GemmProblem, tile: LibraryTile, limits: Limits) -> Activity:
@@ -148,15 +146,11 @@ def columns_of(problem: GemmProblem, tile: LibraryTile, limits: Limits) -> Activ
     blocks = problem.batch * ceil_div(problem.N, rules.NARROW_N)
     resident = dealt(blocks, tile.resident, limits)
     held = where(m <= 2, 2, 2 * ceil_div(m, 2))  # rows of the kernel that is compiled for so many
-    one = where(m == 1, 1.0, 0.0)
-    lanes = NARROW_LANES + held
-    copies = one * (VECTOR_COPIES * problem.K + VECTOR_BEGIN)
-    copies = copies + (1 - one) * (lanes * problem.K + NARROW_BEGIN)
+    copies = (NARROW_LANES + held) * problem.K + NARROW_BEGIN
     two, three, four, six, more = NARROW_WAITS
     step = where(m == 4, four, where(m <= 6, six, more))
     step = where(m <= 2, two, where(m == 3, three, step))
-    vector = VECTOR_WAIT * least((problem.K, VECTOR_K)) + VECTOR_START
-    wait = one * vector + (1 - one) * step * problem.K
+    wait = step * problem.K
     unit = ("vector", "flop", "fp32")
     walk = Work(
         operations={unit: 2 * m * rules.NARROW_N * problem.K},

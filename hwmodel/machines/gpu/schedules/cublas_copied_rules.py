@@ -51,6 +51,8 @@ MEMSET = 0.84
 ADDING, ADDED, ADDED_WAVE, ADDERS = 0.84, 104.0, 2250.0, 4
 """The kernel that adds parts: over the reduction of bulk kernels, clocks for each part and each
 wave of its blocks, of which so many share a processor."""
+FEW_PARTS, MORE_PARTS = 32, 0.5
+"""Parts beyond which each of more takes half as long (5.3 us of 131 parts, 10 of 264)."""
 ADDED_M, ADDED_N = 16, 32
 """Rows and columns of such a block (read from grids)."""
 
@@ -80,8 +82,9 @@ class Kernels:
 
 
 def _wmma(width: int) -> dict[str, tuple[float, ...]]:
-    """Tiles of 16 and 32, slices of 64 and 128, one stage or two; threads copy `width` bytes."""
+    """Tiles of 16 and 32, slices of 32 to 128, one stage or two; threads copy `width` bytes."""
     blocks = {(16, 64, 1): 32, (16, 64, 2): 22, (16, 128, 1): 21, (16, 128, 2): 13}
+    blocks |= {(16, 32, 1): 32, (16, 32, 2): 32, (32, 32, 1): 12, (32, 32, 2): 9}
     blocks |= {(32, 64, 1): 9, (32, 64, 2): 6, (32, 128, 1): 8, (32, 128, 2): 5}
     words = width == WORD_BYTES
     waits, issue = (STAGE_WAITS, WMMA_ISSUE) if words else (ALONE_WAITS, ALONE_ISSUE)
@@ -100,7 +103,7 @@ MMA = {
     f"mma {n}x{m}": (n, m, 64, warps, resident, MMA_LANES, AHEAD_WAIT, 1.0, ADDED)
     for n, m, warps, resident in (
         *((256, 128, 8, 1), (128, 256, 8, 1), (256, 64, 4, 1)),
-        *((128, 128, 4, 2), (128, 64, 4, 3)),
+        *((128, 128, 4, 2), (128, 64, 4, 3), (64, 64, 4, 4), (64, 128, 4, 3), (64, 256, 4, 1)),
     )
 }
 SINGLE = {
@@ -138,6 +141,9 @@ VECTOR = {
         ("ffma", 64, 32, 2, 9, 246.0, 1.784, VECTOR_PART),
         ("ffma", 32, 64, 4, 4, 457.0, 1.102, VECTOR_PART),
         ("ffma", 32, 32, 2, 12, 373.0, 1.502, VECTOR_PART),
+        ("simt", 32, 128, 4, 6, 283.0, 3.69, ADDED),
+        ("simt", 64, 128, 4, 4, 517.0, 0.921, ADDED),
+        ("simt", 256, 128, 8, 1, 765.0, 1.346, ADDED),
         ("simt", 128, 256, 8, 1, 765.0, 1.346, ADDED),
         ("simt", 128, 128, 8, 2, 263.0, 1.126, ADDED),
         ("simt", 128, 64, 4, 4, 517.0, 0.921, ADDED),
@@ -184,7 +190,7 @@ def chosen(problem: GemmProblem, unit: str, width: int, limits: Limits) -> dict[
     tiles = problem.batch * np.ceil(m / found["block_m"]) * np.ceil(n / found["block_n"])
     filled = np.floor(-choice.parts * limits.processors / tiles)
     parts = np.where(choice.parts < 0, filled, choice.parts)
-    split = np.maximum(np.minimum(parts, np.ceil(k / found["block_k"])), 1)
+    split = np.maximum(parts, 1)  # some of which may have nothing to add
     found |= {"split": split, "in_turn": choice.in_turn * (split > 1)}
     found = _columns_where(choice.narrow | (m == 1), found, m)  # one row is a vector
     told = {name: np.atleast_1d(np.asarray(v, np.float64)) for name, v in found.items()}

@@ -39,6 +39,7 @@ from hwmodel.machines.gpu.schedules import gemm as gemm_schedule
 from hwmodel.machines.gpu.schedules import rows as rows_schedule
 from hwmodel.machines.gpu.schedules import torch_rows
 from hwmodel.machines.gpu.stretches import stretch, taken
+from hwmodel.machines.gpu.transforms import transform
 from hwmodel.machines.gpu.units import scalar_operations
 from hwmodel.quantity.arithmetic import where
 from hwmodel.quantity.dtypes import bytes_of, dtype
@@ -94,7 +95,7 @@ def _calls(cascade: Cascade, kernel: Kernel) -> tuple[Call, ...]:
     chosen = picks(kernel)
     cascade = pairwise(cascade)
     found = _attention(cascade, chosen) or _gradient(cascade) or recurrence(cascade)
-    found = found or fused(cascade, chosen)
+    found = found or fused(cascade, chosen) or transform(cascade, chosen)
     if not found:
         cascade = multiplied_out(cascade)
     if not found and not _apart(cascade):

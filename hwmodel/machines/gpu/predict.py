@@ -14,6 +14,7 @@ from hwmodel.machines.gpu.least import busy_s
 from hwmodel.machines.gpu.libraries.library import Kernel
 from hwmodel.machines.gpu.libraries.shipped import family_of
 from hwmodel.machines.gpu.lower import Call, lower
+from hwmodel.machines.gpu.transforms import butterflies
 from hwmodel.machines.gpu.warm import repeated
 from hwmodel.machines.run import COLD, WARM, Run
 from hwmodel.network import collectives
@@ -71,7 +72,11 @@ def run(
             *_assumptions(calibration, families, _runs(kernel, len(stages)), _state(l2, called)),
             *_fused_maps(called),
         ),
-        warnings=(*_warnings(calibration, called), *_costed_as(called, hardware, calibration)),
+        warnings=(
+            *_warnings(calibration, called),
+            *_transforms(called),
+            *_costed_as(called, hardware, calibration),
+        ),
     )
 
 
@@ -169,6 +174,17 @@ def _fused_maps(calls: Sequence[Call]) -> list[str]:
         f"{name}: its map and its sum are priced as one fused kernel, as a compiler makes; torch"
         " alone runs the map first, and writes what it sums"
         for name in names
+    ]
+
+
+def _transforms(calls: Sequence[Call]) -> list[str]:
+    """What is told of networks of butterflies."""
+    return [
+        f"{call.name}: a transform by as many kernels as cuFFT has, each of which moves all signals"
+        " once, priced as an elementwise one; where they are several, or of 16 bits, they take up"
+        " to 1.8 times as long"
+        for call in calls
+        if call.schedule == "rows" and butterflies(call.work)
     ]
 
 

@@ -12,13 +12,22 @@ expectation; arrays give float64.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from functools import lru_cache, partial
+from functools import lru_cache, partial, reduce
 from math import gcd, prod
 from typing import TypeAlias, cast
 
 import numpy as np
 
-from hwmodel.einsum.cascade import Access, Apply, Cascade, Einsum, Expression, accesses, gathered
+from hwmodel.einsum.cascade import (
+    Access,
+    Apply,
+    Cascade,
+    Einsum,
+    Expression,
+    Index,
+    accesses,
+    gathered,
+)
 from hwmodel.einsum.distribution import expected_tiles as expected_tiles
 from hwmodel.einsum.distribution import touched_members as touched_members
 from hwmodel.einsum.known import known, of_form
@@ -26,6 +35,9 @@ from hwmodel.einsum.operators import LOOKED_UP, OPERATORS
 from hwmodel.einsum.space import extent, free_ranks, larger, product_of, region, smaller
 from hwmodel.quantity.dtypes import bytes_of, dtype
 from hwmodel.quantity.units import Amount
+
+Places: TypeAlias = tuple[tuple[int, Index], ...]
+"""Axes of an access, and the fixed place at which each stands."""
 
 
 def points(einsum: Einsum, cascade: Cascade) -> Amount:
@@ -264,30 +276,43 @@ def elements(tensor: str, cascade: Cascade) -> Amount:
 def footprint(tensor: str, cascade: Cascade) -> Amount:
     """Elements of the tensor that the cascade reads or writes: the widest of its accesses.
 
-    A tensor that is recurrent along a rank keeps one slice: each step overwrites the one before.
+    Accesses at different fixed places of the same axes reach different elements, which add up. A
+    tensor that is recurrent along a rank keeps one slice: each step overwrites the one before.
     """
     return _footprint(cascade, tensor)
 
 
 @known()
 def _footprint(cascade: Cascade, tensor: str) -> Amount:
-    widest: Amount | None = None
+    reached: dict[Places, Amount] = {}
     products = _as_products(cascade, tensor)
     if products is not None:
-        for ranks in products:
+        for places, ranks in products:
             count = product_of(ranks, cascade)
-            widest = count if widest is None else larger(widest, count)
-        return elements(tensor, cascade) if widest is None else widest
-    for position, access in _slices(cascade, tensor):
-        count = touched(access, cascade.einsums[position], cascade)
-        widest = count if widest is None else larger(widest, count)
-    return elements(tensor, cascade) if widest is None else widest
+            reached[places] = larger(reached[places], count) if places in reached else count
+    else:
+        for position, access in _slices(cascade, tensor):
+            count = touched(access, cascade.einsums[position], cascade)
+            places = _places(access)
+            reached[places] = larger(reached[places], count) if places in reached else count
+    apart: dict[tuple[int, ...], Amount] = {}
+    for places, count in reached.items():
+        axes = tuple(axis for axis, _ in places)
+        apart[axes] = apart[axes] + count if axes in apart else count
+    return reduce(larger, apart.values()) if apart else elements(tensor, cascade)
+
+
+def _places(access: Access) -> Places:
+    """The axes of an access that stand at a fixed place, and the place."""
+    return tuple((axis, index) for axis, index in enumerate(access.indices) if not index.terms)
 
 
 @of_form
-def _as_products(cascade: Cascade, tensor: str) -> tuple[tuple[str, ...], ...] | None:
-    """The ranks whose product each access of a tensor reaches; None where one reaches less."""
-    found: list[tuple[str, ...]] = []
+def _as_products(
+    cascade: Cascade, tensor: str
+) -> tuple[tuple[Places, tuple[str, ...]], ...] | None:
+    """Fixed places, and ranks whose product is reached, of each access; None of what is less."""
+    found: list[tuple[Places, tuple[str, ...]]] = []
     for position, access in _slices(cascade, tensor):
         einsum = cascade.einsums[position]
         axes = _plain_axes(cascade, access, einsum.expression)
@@ -297,7 +322,7 @@ def _as_products(cascade: Cascade, tensor: str) -> tuple[tuple[str, ...], ...] |
         )
         if free is None:
             return None
-        found.append(free)
+        found.append((_places(access), free))
     return tuple(dict.fromkeys(found))
 
 

@@ -121,6 +121,14 @@ def test_an_affine_axis_counts_the_places_that_it_takes(factors: tuple[int, ...]
         assert np.array_equal(counted, [len(places)] * 2)
 
 
+def test_fixed_places_of_an_axis_add_up() -> None:
+    """Real and imaginary parts are two planes of X; one of them that is read twice is one."""
+    text = "tensor X[n, c]\nA[n] = X[n, 0] * X[n, 2]\nB[n] = A[n] + X[n, 0]"
+    cascade = parse(text, sizes={"n": 5, "c": 3})
+    assert footprint("X", cascade) == 2 * 5
+    assert elements("X", cascade) == 3 * 5
+
+
 @given(
     m=st.integers(1, 9),
     p=st.integers(1, 9),

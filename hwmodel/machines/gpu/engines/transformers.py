@@ -6,11 +6,11 @@ token longer (`DynamicCache.update`: torch.cat), so that all of it is read and w
 attention reads; a prompt's keys are kept as they are. The most likely token of each sequence is
 taken. Requests are batched by whoever calls: it schedules no stream.
 
-Its host's costs are priors that 35 steps of three random models on an H200 gave (transformers
-4.57.6, torch 2.11, 2026-11-30): a kernel of ours is launched in 18 us of GPT-NeoX, 25 of Llama,
-whose norms are several kernels there; in its slow state that host took 71 and 116. Seconds of
-Llama's kernels are 10 % off there; with `sdpa`, GPT-NeoX copies its caches twice more than counted
-here. Experts were not measured.
+Its host's costs are priors, set by hand in view of 24 steps of random models on an H200
+(transformers 4.57.6, torch 2.11, 2026-11-30): a kernel of ours is launched in 18 us of GPT-NeoX, 25
+of Llama, whose norms are several kernels there; in its slow state that host took 71 and 116.
+Seconds of Llama's kernels are 10 % off there; with `sdpa`, GPT-NeoX copies its caches twice more
+than counted here. Experts were not measured.
 """
 
 from collections.abc import Sequence

@@ -26,13 +26,18 @@ FEW_NUMBERS, WIDE = 2**17, 2 / 7
 """Numbers of filters up to which, and places of an image for each channel from which, it does so of
 other rows, too (so in 82 of 100 of 774 traced ones)."""
 
+CHANNEL_ALONE = ("fp16",)
+"""Formats in which cuDNN takes one channel and one filter as it takes a depthwise convolution's,
+where channels come first (traced)."""
+
 
 def convolution(
     cascade: Cascade, einsum: Einsum, takes: Callable[[GemmProblem], Any] = lambda problem: True
 ) -> list[tuple[Any, Found]] | None:
     """Kernels of a convolution, each with where it applies; None of another Einsum.
 
-    Depthwise is what has one channel in each of several groups, whatever the number of filters.
+    Depthwise is what has one channel in each of several groups, whatever the number of filters, and
+    one channel with one filter where a depthwise kernel of the library takes it (`CHANNEL_ALONE`).
     A window of one point that skips nothing, and of one phase, is a plain product: of all places
     where channels come last; image by image where they come first, if that leaves rows that a
     product's kernels copy (traced on Hopper; where warps multiply by themselves of all images).
@@ -77,7 +82,9 @@ def convolution(
         images=found.batch,
         directions=len(found.axes),
     )
-    depthwise = _truth((found.channels == 1) & (found.groups > 1))
+    lone = (found.groups == 1) & (found.filters == 1) & (not found.channels_last)
+    lone = lone & (image in CHANNEL_ALONE) & (len(found.axes) == 2)
+    depthwise = _truth((found.channels == 1) & ((found.groups > 1) | lone))
     elements = found.batch * found.outputs * found.channels * found.groups
     row = found.outputs * element_bytes(image)
     few = (found.channels * found.filters <= FEW_NUMBERS) | (found.outputs >= WIDE * found.channels)

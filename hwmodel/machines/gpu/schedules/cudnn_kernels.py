@@ -25,6 +25,9 @@ KINDS: Mapping[int, Mapping[str, tuple[float, ...]]] = {
         "direct": (2, 0.1, 1.02, 0, 0.6),
         "adjoint": (5, 0.0139, 3),
         "spread": (3, 0.077, 4),
+        "wide": (0, 0.0177, 14.6),
+        "volume": (0, 0.0293, 10.2),
+        "loose": (0, 0.64, 1.02),
     },
     4: {
         "bulk": (1910, 309, 0.6, 0.322, 0.0228, 0.448, 0.703, 12200, 1.17, 41, 2.9),
@@ -51,7 +54,8 @@ each channel."""
 
 START: Mapping[int, Mapping[str, float]] = {
     2: {"copied": 4550.0, "older": 7390.0, "indexed": 8440.0, "gathered": 8250.0}
-    | {"engine": 6500.0, "implicit": 6500.0, "adjoint": 6500.0, "spread": 6500.0, "direct": 3000.0},
+    | {"engine": 6500.0, "implicit": 6500.0, "adjoint": 6500.0, "spread": 6500.0, "direct": 3000.0}
+    | {"wide": 6500.0, "volume": 6500.0, "loose": 6500.0},
     4: {"copied": 5840.0, "older": 8250.0, "engine": 6500.0, "implicit": 6500.0}
     | {"adjoint": 6500.0, "spread": 6500.0, "direct": 3000.0},
 }
@@ -185,6 +189,9 @@ MENUS: Mapping[int, str] = {
         bulk 256x96x32 1x2* 1.18
         bulk 64x32x32 7x1 0.934
         bulk 64x64x64 2x8* 1.26
+        wide 64x128x1 1x1 1
+        volume 64x128x1 1x1 1
+        loose 1x1x1 1x1 1
         """,
     4: """
         bulk 64x32x32 1x1 1.06

@@ -57,9 +57,11 @@ from hwmodel.quantity.dtypes import element_bytes
 Array = NDArray[np.float64]
 
 NAMES = tuple(dict.fromkeys(kind for kinds in KINDS.values() for kind in kinds))
-UNCONVERTED = ("implicit", "precomputed", "plain", "strips", "nd", "direct", "adjoint", "spread")
+UNNAMED = ("strips", "wide", "volume", "loose")
+UNCONVERTED = ("implicit", "precomputed", "plain", "nd", "direct", "adjoint", "spread", *UNNAMED)
 VECTOR = ("engine", "first", *UNCONVERTED)
-"""Kinds of kernels; those whose time is by outputs, and that take channels first as they lie."""
+"""Kinds of kernels; those that run where the heuristic names none; those that take channels first
+as they lie, and those whose time is by outputs."""
 NARROWED, ROUNDED, WRITE_FIRST = 4, ("copied", "older", "indexed", "gathered"), ("older", "indexed")
 """Of formats of so many bytes, which are rounded to be multiplied: kinds that have that done before
 where channels come last, and those that write them first whatever the layout (traced)."""
@@ -344,11 +346,16 @@ def borders(sizes: Sizes, menu: Menu) -> Array:
 def chosen(problem: ConvolutionProblem, menu: Menu) -> NDArray[np.int64]:
     """Places in the menu of the kernels that run.
 
-    Where the heuristic names none, "strips" stand for what runs then: kernels of the vector units,
-    on windows of 7 x 7 those named so.
+    "strips" stand in the trees for what runs where the heuristic names none: see `UNNAMED` above.
     """
     found = cudnn_choice.kernel(problem, known_of(element_bytes(problem.dtype_a)))
-    close = problem.directions == 2 and all(axis.dilation == 1 for axis in problem.axes)
-    seven = reduce(np.logical_and, (np.equal(axis.taps, 7) for axis in problem.axes), close)
-    (implicit,) = np.flatnonzero(menu.of("implicit"))
-    return np.where(menu.of("strips")[found] & ~np.asarray(seven), implicit, found)
+    unnamed = menu.of("strips")[found]
+    if not np.any(unnamed):
+        return found
+    dilated = any(axis.dilation > 1 for axis in problem.axes)
+    seven = reduce(np.logical_and, (np.equal(axis.taps, 7) for axis in problem.axes), not dilated)
+    volume = problem.directions == 3
+    flat = "loose" if dilated and problem.channels_last else "wide"
+    (other,) = np.flatnonzero(menu.of("volume" if volume else flat))
+    strips = np.asarray(seven) & (problem.directions == 2)
+    return np.where(unnamed & ~strips, other, found)

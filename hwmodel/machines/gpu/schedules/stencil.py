@@ -109,6 +109,7 @@ class StencilTile:
     Where `lanes` is above 0, a block makes `down` x `across` places of so many channels of an image
     or of several (places of one image are taken as a square), `turn` cycles and `turn_tap` for each
     tap, beside as many others as are `resident`; by itself it takes the share `alone` of these.
+    Channels are filled up to those that it takes `together`.
     """
 
     threads: Amount = 256
@@ -120,6 +121,7 @@ class StencilTile:
     wait: Amount = 0
     first: Amount = 1
     lanes: Amount = 0
+    together: Amount = 1
     down: Amount = 1
     across: Amount = 1
     turn: Amount = 0
@@ -177,7 +179,8 @@ def squares(problem: StencilProblem, tile: StencilTile) -> Amount:
     side = root(places) if problem.directions == 2 else places
     down = tile.down if problem.directions == 2 else 1
     each = ceil_div(side, tile.across) * (ceil_div(side, down) if problem.directions == 2 else 1)
-    return ceil_div(problem.images * problem.channels * each, most((tile.lanes, 1)))
+    channels = ceil_div(problem.channels, tile.together) * tile.together
+    return ceil_div(problem.images * channels * each, most((tile.lanes, 1)))
 
 
 def resolved(tile: StencilTile, problem: StencilProblem, limits: Limits) -> StencilTile:
@@ -227,6 +230,7 @@ def _by_torch(problem: StencilProblem, strided: Any, line: bool) -> StencilTile:
     if half and line:
         return StencilTile(start=83, tap=5.7)
     wide = problem.channels >= where(strided, STRIDED_CHANNELS, LEAST_CHANNELS)
+    wide = wide | (problem.channels == 1)
     shared = (problem.taps <= 25) & half & _truth(wide)
     few = problem.taps <= 9
     small = problem.elements <= 81 * problem.channels * problem.images
@@ -237,6 +241,7 @@ def _by_torch(problem: StencilProblem, strided: Any, line: bool) -> StencilTile:
     return StencilTile(
         threads=where(shared, 256, 1024),
         lanes=where(shared, 8, 1024),
+        together=where(shared, 8, 1),
         down=where(shared, where(_truth(whole) & ~_truth(strided), 19, 10), 1),
         across=where(shared, where(strided, 10, where(whole, 19, 40)), 1),
         turn=where(shared, where(_truth(small) & few, 3350, where(few, 4600, 4200)), start),

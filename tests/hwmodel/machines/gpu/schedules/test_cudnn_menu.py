@@ -159,6 +159,26 @@ def test_chosen_of_arrays_is_that_of_points() -> None:
         assert int(cudnn_menu.chosen(alone, MENU)) == here
 
 
+@pytest.mark.parametrize(
+    ("axes", "last", "kind"),
+    [
+        ((Axis(88, 3, 64, dilation=12),) * 2, False, "wide"),  # implicit_convolve_sgemm, 64 x 128
+        ((Axis(88, 3, 64, dilation=12),) * 2, True, "loose"),  # conv2d_grouped_direct_kernel
+        ((Axis(62, 7, 56),) * 2, True, "strips"),
+        ((Axis(18, 5, 14), Axis(22, 9, 14), Axis(22, 9, 14)), True, "volume"),  # ...convolveNd...
+    ],
+)
+def test_what_runs_where_the_heuristic_names_none(
+    axes: tuple[Axis, ...], last: bool, kind: str
+) -> None:
+    """As traced on an H200; far windows stand for those that it does not name."""
+    taps, outputs = (np.prod([getattr(a, name) for a in axes]) for name in ("taps", "outputs"))
+    sizes: dict[str, Any] = {"taps": int(taps), "outputs": int(outputs), "batch": 16}
+    sizes |= {"axes": axes, "channels_last": last, "channels": 320, "filters": 320}
+    chosen = cudnn_menu.chosen(replace(LAST, **sizes), MENU)
+    assert cudnn_menu.NAMES[int(MENU.kind[chosen])] == kind
+
+
 @pytest.mark.parametrize("element", [2, 4])
 def test_every_kernel_of_a_menu_is_of_a_known_kind(element: int) -> None:
     menu = cudnn_menu.menu_of(element)

@@ -58,6 +58,13 @@ def test_nine_taps_stream_and_many_more_are_issued() -> None:
     assert many.time_s > 256 * 192 * 28 * 28 * 121 / (128 * 128 * 2.52e9)
 
 
+def test_one_channel_and_one_filter_are_a_stencil_where_they_come_first() -> None:
+    """In fp16: cuDNN ran its kernel of depthwise convolutions on an H200, and no product."""
+    for dtype, schedule in (("fp16", "stencil"), ("bf16", "convolution")):
+        work = hw.workloads.conv2d(128, 1, 1, 257, 257, 3, dtype=dtype)
+        assert [each.schedule for each in lower(work)] == [schedule]
+
+
 def test_a_sweep_over_groups_has_a_stencil_where_channels_stand_alone() -> None:
     groups = np.array([1.0, 16.0, 64.0])
     work = hw.workloads.conv2d(8, 64, 64, 30, 30, 3, groups=groups, dtype="fp16")
@@ -99,6 +106,7 @@ def launched(
         ((4, 816, 14, 3, 1, "fp16", False), 102 * 4),  # conv2d_c1_k1_nchw_shmem_tiling
         ((9, 144, 60, 3, 1, "fp16", False), 2 * 108 * 9),
         ((20, 968, 62, 3, 2, "fp16", False), 4 * 4 * 121 * 20),
+        ((128, 1, 257, 3, 1, "fp16", False), 7 * 26 * 128),  # of one channel: others of eight idle
     ],
 )
 def test_blocks_are_those_of_traced_launches(shape: tuple[Any, ...], grid: int) -> None:

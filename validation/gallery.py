@@ -61,13 +61,15 @@ APART = (
 def page(claims: Sequence[Claim], systems: Sequence[System] = SYSTEMS) -> str:
     """The page: counts, the table of systems, and a section for each that has claims."""
     of = {name: [c for c in claims if c.system == name] for name in (s.name for s in systems)}
-    missed = sum(not claim.holds for claim in claims)
+    figures = [claim for claim in claims if not claim.identity]
+    missed = sum(not claim.holds for claim in figures)
     known = sum(system.how == "modelled" for system in systems)
     counts = (
-        (f"{len(claims)}", "published claims"),
-        (f"{len({claim.system for claim in claims})}", "systems with claims"),
-        (f"{len(claims) - missed}", "hold"),
+        (f"{len(figures)}", "published figures"),
+        (f"{len({claim.system for claim in figures})}", "systems with figures"),
+        (f"{len(figures) - missed}", "hold"),
         (f"{missed}", "missed"),
+        *([(f"{len(claims) - len(figures)}", "identities")] if len(figures) < len(claims) else []),
         (f"{known} of {len(systems)}", "systems modelled"),
     )
     listed = "".join(f"<li><b>{number}</b>{what}</li>" for number, what in counts)
@@ -82,7 +84,7 @@ def page(claims: Sequence[Claim], systems: Sequence[System] = SYSTEMS) -> str:
         " the published figure, ours, how far apart they may be and what that stands for, and which"
         " inputs move ours. Of two bars the grey one is published and the blue one ours; the"
         " shaded band is what holds.</p>"
-        f'<ul class="counts">{listed}</ul>{spread(claims)}'
+        f'<ul class="counts">{listed}</ul>{spread(figures)}'
         '<div class="wide"><table><thead><tr><th>system</th>'
         "<th>paper</th><th>modelled</th><th>claims</th><th>missed</th><th>by what, or why not</th>"
         f"</tr></thead><tbody>{rows}</tbody></table></div>{sections}</body></html>\n"
@@ -149,7 +151,8 @@ def _section(system: System, claims: Sequence[Claim]) -> str:
 
 def _card(claim: Claim) -> str:
     """One figure."""
-    verdict = ("good", "holds") if claim.holds else ("bad", "missed")
+    colour, verdict = ("good", "holds") if claim.holds else ("bad", "missed")
+    verdict += ", an identity" * claim.identity
     words = [
         ("published", f"{SIGNS[claim.published_as]}{number(claim.published)}"),
         ("ours", f"{number(claim.ours)} ({_apart(claim)})"),
@@ -161,7 +164,7 @@ def _card(claim: Claim) -> str:
     listed = "".join(f"<dt>{name}</dt><dd>{said}</dd>" for name, said in words)
     return (
         f'<article class="{"" if claim.holds else "missed"}"><div class="top">'
-        f'<h3>{escape(claim.quantity)}</h3><span class="mark {verdict[0]}">{verdict[1]}</span>'
+        f'<h3>{escape(claim.quantity)}</h3><span class="mark {colour}">{verdict}</span>'
         f"</div>{bars(claim)}<dl>{listed}</dl></article>"
     )
 

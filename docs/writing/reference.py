@@ -21,7 +21,7 @@ from hwmodel.einsum.workloads.catalogue import WORKLOADS
 from hwmodel.quantity.errors import HwmodelError
 from hwmodel.show.fields import ALL, PART
 from hwmodel.verbs.ask import VERBS, question
-from hwmodel.verbs.papers import SIGNS, systems
+from hwmodel.verbs.papers import SIGNS, counted, systems
 from hwmodel.verbs.request import fields_of
 from hwmodel.verbs.work import OfWork
 
@@ -211,18 +211,29 @@ def answers() -> str:
 def claims() -> str:
     """Published figures and ours, system by system."""
     blocks: list[str] = []
-    for system in systems():
-        found = hwmodel.papers(system)
+    of = {system: hwmodel.papers(system) for system in systems()}
+    every = [claim for found in of.values() for claim in found]
+    missed = [
+        (c.system, c.quantity, f"{c.published:.6g}", f"{c.ours:.6g}", f"{c.error:+.1%}", c.cause)
+        for c in every
+        if not c.holds
+    ]
+    heads = ("system", "figure", "published", "ours", "error", "likely cause")
+    blocks += [f"{counted(every)}.", "## What is missed", grid(heads, missed)]
+    for system, found in of.items():
         rows: list[tuple[str, ...]] = []
         for c in found:
             figures = f"{SIGNS[c.published_as]}{c.published:.6g}", f"{c.ours:.6g}"
-            apart = f"{c.error:+.1%}", f"{c.tolerance:.1%}", "yes" if c.holds else "no"
+            apart = (
+                f"{c.error:+.1%}",
+                f"{c.tolerance:.1%}",
+                ("yes" if c.holds else "no") + ", identity" * c.identity,
+            )
             rows.append((c.system, c.quantity, *figures, *apart))
         heads = ("system", "figure", "published", "ours", "error", "within", "holds")
         sources = dict.fromkeys(f"- {c.system}: {c.source}" for c in found)
-        kept = f"{sum(claim.holds for claim in found)} of {len(found)} hold. Sources:"
-        causes = (f"- missed: {c.system}, {c.quantity}: {c.cause}" for c in found if not c.holds)
-        listed = "\n".join((*sources, *causes))
+        kept = f"{counted(found)}. Sources:"
+        listed = "\n".join(sources)
         blocks += [f"## {system.replace('_', ' ')}", grid(heads, rows), kept, listed]
     return "\n\n".join(blocks)
 

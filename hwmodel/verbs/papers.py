@@ -118,7 +118,7 @@ def papers_text(claims: Sequence[Claim]) -> str:
             f"{claim.ours:.6g}",
             _share(claim.error, signed=True),
             _share(claim.tolerance),
-            "yes" if claim.holds else "NO",
+            ("yes" if claim.holds else "NO") + " (identity)" * claim.identity,
         ]
         for claim in claims
     ]
@@ -133,13 +133,15 @@ def papers_text(claims: Sequence[Claim]) -> str:
 
 
 def counted(claims: Sequence[Claim]) -> str:
-    """Claims, systems and misses in one line."""
-    kept = sum(claim.holds for claim in claims)
-    many = len({claim.system for claim in claims})
-    return (
-        f"{kept} of {len(claims)} published claims hold, of {many} system{'s' if many > 1 else ''};"
-        f" {len(claims) - kept} are missed"
+    """Published figures that hold and are missed, of how many systems; identities apart."""
+    figures = [claim.holds for claim in claims if not claim.identity]
+    checked = [claim.holds for claim in claims if claim.identity]
+    many = len({claim.system for claim in claims if not claim.identity})
+    told = (
+        f"{sum(figures)} of {len(figures)} published figures hold, of {many}"
+        f" system{'' if many == 1 else 's'}; {len(figures) - sum(figures)} are missed"
     )
+    return f"{told}; {sum(checked)} of {len(checked)} identities check" if checked else told
 
 
 def moves_text(claims: Sequence[Claim]) -> str:

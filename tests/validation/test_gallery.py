@@ -22,8 +22,8 @@ def test_counts_and_verdicts_are_told() -> None:
     text = page((GOOD, BAD), SYSTEMS)
     counts = re.findall(r"<li><b>(.*?)</b>(.*?)</li>", text)
     assert counts == [
-        ("2", "published claims"),
-        ("1", "systems with claims"),
+        ("2", "published figures"),
+        ("1", "systems with figures"),
         ("1", "hold"),
         ("1", "missed"),
         ("1 of 2", "systems modelled"),

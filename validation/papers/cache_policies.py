@@ -50,6 +50,7 @@ def keyformer(given: Given) -> tuple[Claim, ...]:
                 float(half.kv_bytes(1, context) / full.kv_bytes(1, context)),
             ),
             *(EXACT, "abstract: half of the cache"),
+            identity=True,
         ),
     )
 

@@ -33,6 +33,9 @@ class Claim:
     One that is published as the `least` or the `most` is missed on one side alone. `within` says
     what a tolerance beyond the figure's last digit stands for, and `cause` what a miss is likely
     to come from. `moves` are those of the `tried` inputs that move ours; None: none was tried.
+
+    An `identity` follows by hand from numbers that the program itself has (a share of passes, a
+    ratio of sizes): it checks that the model counts, and is no figure of a paper that holds.
     """
 
     system: str
@@ -46,6 +49,7 @@ class Claim:
     cause: str = ""
     moves: tuple[Move, ...] | None = None
     tried: int = 0
+    identity: bool = False
 
     @property
     def error(self) -> float:

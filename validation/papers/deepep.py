@@ -9,7 +9,9 @@ overlap are fitted to the eight normal rows, one start to the twelve others.
 
 Of lm-sys.github.io (2db4e40, blog 2025-05-05): tokens a second of a node, read from DeepSeek's
 profile, and SGLang's: prompts over 32 GPUs, 16,384 tokens on each, and decode over 72, 256
-sequences on each, with 32 copies of experts; its routing is less than balanced, but for one row.
+sequences on each, with 32 copies of experts; its routing is less than balanced, but for one row,
+which is the condition that is modelled. DeepSeek's 62,713 of prompts is that row of another engine:
+ours is 7 % below, and no second figure of one prediction.
 DeepGEMM's experts have rates of its own published products; nothing is fitted to these rows.
 """
 
@@ -37,6 +39,8 @@ FITTED = "shares of links and overlap, or the start, are fitted to these rows"
 SGLANG = "SGLang, large expert parallel"
 SERVED = "lm-sys.github.io, blog 2025-05-05"
 DECODED = 22_282
+UNBALANCED = (57_674, 54_543, 50_302, DECODED)
+"""As prompts were routed, which is not modelled: all devices have as many rows here."""
 BALANCED = "every device is as busy as the mean here: with all balanced its prompts are 18 % faster"
 STANDS = "kernels around experts and exchanges are another engine's on the same GPU"
 
@@ -82,23 +86,22 @@ def taking_turns(given: Given) -> tuple[Claim, ...]:
     read = [tokens_per_s(given, 32, "once", size) for size in (1024, 2048, 4096)]
     profile = f"{SERVED}: of DeepSeek's profile"
     each: tuple[tuple[str, str, float, float, str], ...] = (
-        ("DeepSeek-V3 serving", "prompts of 4,096, tokens/s a node", 62_713, read[2], profile),
         (
             *("DeepSeek-V3 serving", "tokens/s a node, decode over 128"),
             *(18_598, tokens_per_s(given, 128, "low-latency", 4096), profile),
         ),
+        (SGLANG, "prompts of 4,096, balanced, tokens/s a node", 59_337, read[2], SERVED),
         (SGLANG, "prompts of 1,024, tokens/s a node", 57_674, read[0], SERVED),
         (SGLANG, "prompts of 2,048, tokens/s a node", 54_543, read[1], SERVED),
         (SGLANG, "prompts of 4,096, tokens/s a node", 50_302, read[2], SERVED),
-        (SGLANG, "the same, experts balanced", 59_337, read[2], SERVED),
         (
             *(SGLANG, "tokens/s a node, decode over 72"),
             *(DECODED, tokens_per_s(given, 72, "low-latency", 2000, 256), SERVED),
         ),
     )
     return tuple(
-        Claim(system, what, published, ours, 0.25, told, within=STANDS,
-              cause=BALANCED if published == DECODED else "")
+        Claim(system, what, published, ours, 0.1, told, within=STANDS,
+              cause=BALANCED if published in UNBALANCED else "")
         for system, what, published, ours, told in each
     )  # fmt: skip
 

@@ -35,6 +35,7 @@ def worked_example(given: Given) -> tuple[Claim, ...]:
         Claim(
             *(SYSTEM, "load of the busiest device over the mean, first layer", 156 / 129.125),
             *(busiest / float(loads[0].sum() / DEVICES), EXACT, SOURCE),
+            identity=True,
         ),
     )
 

@@ -56,11 +56,22 @@ def orders(given: Given) -> tuple[Claim, ...]:
         fpga = given.device(board)
         ours = [weights_read(fpga, kernel, sizes) for kernel in ("token-order", "engine")]
         found += [
-            Claim(system, "weight bytes, token order", by_token, ours[0], EXACT, SOURCE),
-            Claim(system, "weight bytes, expert order", by_expert, ours[1], EXACT, SOURCE),
+            Claim(
+                system, "weight bytes, token order", by_token, ours[0], EXACT, SOURCE, identity=True
+            ),
+            Claim(
+                system,
+                "weight bytes, expert order",
+                by_expert,
+                ours[1],
+                EXACT,
+                SOURCE,
+                identity=True,
+            ),
             Claim(
                 *(system, "weight bytes, token order over expert order"),
                 *(by_token / by_expert, ours[0] / ours[1], EXACT, "k N / E"),
+                identity=True,
             ),
         ]
     return tuple(found)

@@ -58,7 +58,7 @@ def sampled_rows(given: Given) -> tuple[Claim, ...]:
         ),
         Claim(
             *("WTA-CRS", "largest batch over that of plain tuning", 6.4),
-            *(batches[0] / batches[1], 0.25, source),
+            *(batches[0] / batches[1], 0.2, source),
             within=priors,
         ),
     )

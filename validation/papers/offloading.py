@@ -97,6 +97,7 @@ def zeroth_order_speed(given: Given) -> tuple[Claim, ...]:
             *("DistZO2", "speed with a pass on each of two devices, which bring slices", 2.0),
             *(float(whole.time_s / half.time_s), 0.1, "ideal of two perturbations"),
             within="the first block's way in, which nothing hides",
+            identity=True,
         ),
         Claim(
             *("DistZO2", "speed over ZO2, OPT-175B, four devices", 3.0),

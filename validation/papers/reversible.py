@@ -137,6 +137,7 @@ def image(given: Given) -> tuple[Claim, ...]:
         Claim(
             *(SYSTEM, "numbers of an image of BraTS", 35_712_000, read.image_elements, EXACT),
             "240 x 240 x 155 x 4",
+            identity=True,
         ),
     )
 

@@ -61,9 +61,10 @@ def power(given: Given) -> tuple[Claim, ...]:
     estimate = predict(dense, given.device("spatten"))
     return (
         Claim(
-            *(SYSTEM, "watts at work", 8.30, float(estimate.energy_j / estimate.time_s), 0.3),
+            *(SYSTEM, "watts at work", 8.30, float(estimate.energy_j / estimate.time_s), 0.2),
             "synthesis at 40 nm",
             within="joules are priors at 45 nm, and DRAM is in ours",
+            cause="joules are priors at 45 nm, theirs of a synthesis at 40; DRAM is in ours",
         ),
     )
 

@@ -27,7 +27,7 @@ def two_dimensions(given: Given) -> tuple[Claim, ...]:
     grows = min(later / before for before, later in pairwise(gains))
     return (
         Claim(
-            *("Tutel", "speed of 2D over linear, 1 MiB, 2,048 GPUs", 20.7, gains[-1], 0.5),
+            *("Tutel", "speed of 2D over linear, 1 MiB, 2,048 GPUs", 20.7, gains[-1], 0.2),
             SECOND_HAND,
             within="what a message holds a card is a prior, of which 1 to 5 us are usual",
             cause="an eighth of the messages ends eight times as soon at most where each holds a"

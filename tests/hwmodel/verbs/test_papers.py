@@ -34,9 +34,12 @@ def test_the_table_says_what_holds() -> None:
     rows = (
         Claim("A", "seconds", 2.0, 2.0, 0.0, "table 1"),
         Claim("A", "joules", 2.0, 3.0, 0.05, "table 2", cause="another buffer"),
+        Claim("B", "sums", 2.0, 2.0, 0.0, "by hand", identity=True),
     )
     text = papers_text(rows)
-    assert text.startswith("1 of 2 published claims hold, of 1 system; 1 are missed")
+    assert text.startswith(
+        "1 of 2 published figures hold, of 1 system; 1 are missed; 1 of 1 identities check"
+    )
     assert "A, joules: another buffer" in text
     assert "+50.00%" in text
     assert "NO" in text
@@ -63,7 +66,7 @@ def test_the_command_fails_where_one_claim_of_several_does(
         return int(end.value.code or 0)
 
     assert [status(good, good), status(good, bad), status(bad, bad)] == [0, 1, 1]
-    assert "published claims hold" in capsys.readouterr().out
+    assert "published figures hold" in capsys.readouterr().out
 
 
 def test_what_moves_claims_is_told_of_each(capsys: pytest.CaptureFixture[str]) -> None:

@@ -210,7 +210,8 @@ BUDGETS = {
     # what of a table was passed over (20).
     # more of SmallThinker's tables, calls around a published kernel, a picture of all claims (120).
     # passes that reuse features, T5 by its sizes, causes of misses (50).
-    "validation": 14_950,
+    # Raised by 100: published figures and identities, each claim told which it is.
+    "validation": 15_050,
 }
 
 

@@ -77,11 +77,11 @@ HELD_OUT = (
     *("2026-11-28-n", "2026-11-28-o", "2026-11-29-r", "2026-11-29-y"),
     *("2026-11-29-ad", "2026-11-29-al", "2026-11-29-ar", "2026-11-29-as"),
     *("2026-11-30-au", "2026-11-30-av", "2026-11-30-ay", "2026-11-30-ax"),
-    *("2026-11-30-bc", "2026-11-30-bd"),
+    *("2026-11-30-bc", "2026-11-30-bd", "2026-11-30-be", "2026-11-30-bf"),
 )
 """Sittings that no fit of a shipped calibration reads, on boards of their own (but ad, ai, aj,
-ar, as, ax and x2d, on boards of which fits read kernels alone); of the first, whose library kernels
-it does not read, it reads the rows of our own kernels (`OWN_FITTED`)."""
+ar, as, ax, be, bf and x2d, on boards of which fits read kernels alone); of the first, whose library
+kernels it does not read, it reads the rows of our own kernels (`OWN_FITTED`)."""
 
 OWN_FITTED = ("2026-11-22-d",)
 

@@ -20,7 +20,8 @@ from hwmodel.quantity.arithmetic import ceil_div
 from hwmodel.quantity.checked import checked
 from hwmodel.quantity.units import Amount
 
-# The j-th largest is the largest below the one before it (equal scores count as one).
+# The j-th largest is the largest below the one before it (equal scores count as one). GPUs read it
+# as `ranked` (machines/gpu/largest.py).
 _TOP_K = """
 TOP[r, k+1] = max(c) select(less(X[r, c], TOP[r, k]), X[r, c], -inf) ; TOP[r, 0] = inf
 Y[r, k] = copy(TOP[r, k+1])
@@ -39,7 +40,10 @@ Y[r, c] = NUM[r, c] / SUM[r]
 def top_k(
     rows: Amount, cols: Amount, top_k: Amount, dtype: str = "fp32", name: str = "top-k"
 ) -> Cascade:
-    """The `top_k` largest of each row, and where they stand (`torch.topk`)."""
+    """The `top_k` largest of each row, and where they stand (`torch.topk`).
+
+    On GPUs a selection as torch has it; a machine without one walks a row `top_k` times.
+    """
     arguments = {**locals()}
     sizes = whole("top_k", rows=rows, cols=cols, top_k=top_k)
     kind = formats("top_k", dtype=dtype)["dtype"]

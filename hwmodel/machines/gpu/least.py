@@ -21,6 +21,7 @@ from hwmodel.einsum.structure import contraction
 from hwmodel.einsum.windows import window_form
 from hwmodel.hardware.hardware import Hardware
 from hwmodel.machines.gpu.fused import multiplied_out
+from hwmodel.machines.gpu.largest import ordered
 from hwmodel.machines.gpu.schedules.attention import LANE_FLOP
 from hwmodel.machines.gpu.schedules.flash4 import EMULATION
 from hwmodel.machines.gpu.units import product_unit, scalar_operations
@@ -33,9 +34,10 @@ from hwmodel.spine.activity import Operation
 def unit_operations(cascade: Cascade) -> dict[Operation, Amount]:
     """Operations of a cascade by the unit of a GPU that does them, two tensors at a time.
 
-    Squared distances are multiplied out, which takes fewer, as all kernels do.
+    Squared distances are multiplied out, which takes fewer, as all kernels do; the largest of a row
+    are ranked, not found one below the other.
     """
-    cascade = multiplied_out(pairwise(cascade))
+    cascade = multiplied_out(pairwise(ordered(cascade)))
     found: dict[Operation, Amount] = {}
     for einsum, key in zip(cascade.einsums, _products(cascade), strict=True):
         if key is None:

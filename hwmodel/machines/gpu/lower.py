@@ -31,6 +31,7 @@ from hwmodel.machines.gpu import support
 from hwmodel.machines.gpu.convolutions import convolution, pooling
 from hwmodel.machines.gpu.fused import fused, multiplied_out
 from hwmodel.machines.gpu.irregular import irregular, irregular_kind, taken_places
+from hwmodel.machines.gpu.largest import largest
 from hwmodel.machines.gpu.libraries.library import FEW_QUERIES, Found, Kernel, Library
 from hwmodel.machines.gpu.libraries.shipped import Pick, able, picks
 from hwmodel.machines.gpu.recurrences import operands, recurrence
@@ -95,6 +96,7 @@ def _calls(cascade: Cascade, kernel: Kernel) -> tuple[Call, ...]:
     chosen = picks(kernel)
     cascade = pairwise(cascade)
     found = _attention(cascade, chosen) or _gradient(cascade) or recurrence(cascade)
+    found = found or largest(cascade, chosen)
     found = found or fused(cascade, chosen) or transform(cascade, chosen)
     if not found:
         cascade = multiplied_out(cascade)

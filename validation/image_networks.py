@@ -1,6 +1,7 @@
 """Measured throughputs of image networks, against predictions.
 
-`python -m hwmodel.validation.image_networks TABLE` prints them. A table has a row a network, as
+`python -m hwmodel.validation.image_networks TABLE` prints each as it is found, then all, worst
+first; six hundred take some minutes. A table has a row a network, as
 pytorch-image-models writes its benchmarks: `model`, `infer_img_size`, `infer_batch_size`,
 `infer_samples_per_sec`. Networks that are not known at their size are left out. They ran under
 torch.autocast in fp16, channels first, without a compiler.
@@ -8,7 +9,7 @@ torch.autocast in fp16, channels first, without a compiler.
 
 import argparse
 import csv
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -40,12 +41,15 @@ class Compared:
         """Whether the measured time lies in the interval."""
         return self.low_s <= self.measured_s <= self.high_s
 
+    def __str__(self) -> str:
+        """Its line of the report."""
+        return f"{self.name:38}{self.measured_s * 1e6:10.1f} us{self.ratio:8.2f}"
 
-def compared(path: str | Path, device: str = "rtx-4090") -> tuple[Compared, ...]:
-    """Every row of a table whose network is known at its size, predicted on a device."""
+
+def compared(path: str | Path, device: str = "rtx-4090") -> Iterator[Compared]:
+    """Every row of a table whose network is known at its size, predicted on a device, in turn."""
     with open(path, encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
-    found: list[Compared] = []
     for row in rows:
         batch = int(row["infer_batch_size"])
         side = int(row["infer_img_size"])
@@ -55,8 +59,7 @@ def compared(path: str | Path, device: str = "rtx-4090") -> tuple[Compared, ...]
             continue
         made = predict(work, device_of(device))
         times = (float(each) / batch for each in (made.time_s, made.time_low_s, made.time_high_s))
-        found.append(Compared(row["model"], 1 / float(row["infer_samples_per_sec"]), *times))
-    return tuple(found)
+        yield Compared(row["model"], 1 / float(row["infer_samples_per_sec"]), *times)
 
 
 def median_error(found: Sequence[Compared]) -> float:
@@ -76,7 +79,7 @@ def rank_correlation(found: Sequence[Compared]) -> float:
 def report(found: Sequence[Compared]) -> str:
     """A line a network, worst first, and what they come to."""
     ordered = sorted(found, key=lambda each: -abs(np.log(each.ratio)))
-    lines = [f"{each.name:38}{each.measured_s * 1e6:10.1f} us{each.ratio:8.2f}" for each in ordered]
+    lines = [str(each) for each in ordered]
     inside = sum(each.inside for each in found) / len(found)
     return "\n".join(
         (
@@ -93,7 +96,11 @@ def main() -> None:
     parser.add_argument("table", type=Path)
     parser.add_argument("--on", default="rtx-4090", help="device (default rtx-4090)")
     given = parser.parse_args()
-    print(report(compared(given.table, given.on)))
+    found: list[Compared] = []
+    for each in compared(given.table, given.on):
+        print(each, flush=True)
+        found.append(each)
+    print(f"\nworst first\n{report(found)}")
 
 
 if __name__ == "__main__":

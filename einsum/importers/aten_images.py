@@ -1,8 +1,8 @@
 """Calls of ATen over columns, images and volumes: convolutions, pools, other grids (`aten.py`).
 
 A transposed convolution of steps s writes s phases of places in each direction, each with taps of
-its own, ceil(window / s) of them: zeros fill up where s does not divide the window. So
-are those that were measured (`validation/windows.py`).
+its own, ceil(window / s) of them. Zeros fill up where s does not divide the window: the share that
+is none stands in the Einsum (`~`), and only that is counted.
 """
 
 from collections.abc import Sequence

@@ -13,6 +13,7 @@ from dataclasses import replace
 from hwmodel.einsum.cascade import Cascade, Stage
 from hwmodel.einsum.notation import parse
 from hwmodel.einsum.workloads.layer import WEIGHTED, Formats, Layer, Network
+from hwmodel.einsum.workloads.map_layouts import layouts
 
 NARROWED = (*WEIGHTED, "attention", "matmul")
 WIDENED = ("layernorm", "groupnorm", "softmax", "power")
@@ -25,11 +26,13 @@ _CONVERTED = "O[b, p] = copy(I[b, p])"
 def stages(layers: Sequence[Layer], dtype: str, batch: int, autocast: bool) -> Iterator[Stage]:
     """A stage for each layer, and one for each conversion of what it reads."""
     if not autocast:
-        yield from (Stage(layer.cascade(dtype, batch)) for layer in layers)
+        for layer, (last, viewed) in zip(layers, layouts(layers), strict=True):
+            if not viewed:
+                yield Stage(layer.cascade(dtype, batch, channels_last=last))
         return
     held = [WIDE]  # of the image, then of each layer's map
     narrow: set[int] = set()
-    for layer in layers:
+    for layer, (last, viewed) in zip(layers, layouts(layers), strict=True):
         read = [held[at + 1] for at in layer.inputs]
         widest = WIDE if WIDE in read else dtype
         kind = layer.kind
@@ -41,7 +44,9 @@ def stages(layers: Sequence[Layer], dtype: str, batch: int, autocast: bool) -> I
                 yield Stage(_converted(layer, batch, given, target))
                 narrow.add(at)
         held.append(made)
-        yield Stage(layer.cascade(Formats(target, made, dtype), batch))
+        if not viewed:
+            formats = Formats(target, made, dtype)
+            yield Stage(layer.cascade(formats, batch, channels_last=last))
 
 
 def converted(network: Network, dtype: str) -> Network:

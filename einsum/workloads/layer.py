@@ -208,11 +208,13 @@ class Layer:
         pair = (self.filters, self.channels) if turned else (self.channels, self.filters)
         return Slide(batch, *pair, sides, groups, last)
 
-    def cascade(self, dtype: str | Formats, batch: int = 1) -> Cascade:
+    def cascade(
+        self, dtype: str | Formats, batch: int = 1, *, channels_last: bool = False
+    ) -> Cascade:
         """The layer as a cascade on the maps of `batch` images with the zeros around them."""
         kinds = Formats.of(dtype) if isinstance(dtype, str) else dtype
-        slid = self.slide(batch) if self.kind in WINDOWED else None
-        if slid is not None and (len(slid.sides) > 2 or self.kind == "transposed"):
+        slid = self.slide(batch, last=channels_last) if self.kind in WINDOWED else None
+        if slid is not None and (slid.last or len(slid.sides) > 2 or self.kind == "transposed"):
             made = slid.spreads if self.kind == "transposed" else slid.gathers
             return made(kinds.inside, kinds.written, self.name)
         if self.kind in ("conv", "depthwise"):

@@ -232,13 +232,15 @@ PICTURE = Word("A file for a picture: .png, .svg, .pdf.", alone=True)
 
 
 def pair(text: str) -> tuple[str, Any]:
-    """`M=4096` as a name and a number, a truth value or a word."""
+    """`M=4096` as a name and a number, a list of them (`stride=2,1`), a truth value or a word."""
     name, sign, value = text.partition("=")
     if not (sign and name and value):
         raise InputError(f"expected a field such as M=4096, found {text!r}")
     from hwmodel.quantity.reading import json_value
 
+    some = value.split(",")
+    listed = len(some) > 1 and all(each.isdecimal() for each in some)
     try:
-        return name, json_value(value)
+        return name, json_value(f"[{value}]" if listed else value)
     except InputError:
         return name, value

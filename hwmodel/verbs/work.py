@@ -194,10 +194,10 @@ class OfWork(Question):
         for name in given:
             if name in rest:
                 raise InputError(f"{name}: given twice, as an option and as a field")
-        if "on" not in rest and not cls.has_default_machine(rest):
-            raise InputError("expected --on with a device's name or file, found none")
         if what is not None and what not in workloads() and not what.endswith(ENDINGS):
             _check_model(what, workloads())
+        if "on" not in rest and not cls.has_default_machine(rest):
+            raise InputError("expected --on with a device's name or file, found none")
         _check_names({**rest, **beside})
         if what is None:
             return {**given, **rest}

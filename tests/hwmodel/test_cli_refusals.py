@@ -19,6 +19,7 @@ from tests.hwmodel.test_cli import DECODE, GEMM, H200, Capture, run
             "expected a model config (`hwmodel models` lists those that come along) or a workload",
         ),
         (GEMM, "expected --on with a device's name or file, found none"),
+        (["cross_entropy", "rows=4"], "unknown model config or workload 'cross_entropy'"),
         (
             (*GEMM, "--on", "h2000"),
             "unknown device 'h2000' (did you mean 'h200' or 'gh200' or 'h20'?); ",

@@ -159,7 +159,8 @@ def _part_of(
     family = family_of(calibration, call.family, call.library)
     speeds = _speeds(hardware, calibration, call.family, call.library)
     result = _evaluated(placed(call, hardware), limits(hardware), speeds)
-    sizes = outside(call.family, family.ranges, lambda name: getattr(call.problem, name, None))
+    size = getattr(call.problem, "size", lambda name: getattr(call.problem, name, None))
+    sizes = outside(call.family, family.ranges, size)
     return Part(
         name=name,
         family=call.family,

@@ -14,7 +14,7 @@ import hwmodel as hw
 from hwmodel.cli import app
 from hwmodel.quantity.errors import HwmodelError, InputError, UnknownNameError
 from hwmodel.show.json import plain
-from hwmodel.verbs.ask import VERBS, Question, ask, question, several
+from hwmodel.verbs.ask import VERBS, Question, ask, pair, question, several
 from hwmodel.verbs.cases import predict_lines
 from hwmodel.verbs.study import Case, study
 from hwmodel.verbs.work import OfWork
@@ -366,6 +366,11 @@ def test_words_beside_a_workload_as_a_value_are_refused(
 def test_values_among_words_are_refused_with_where_they_go() -> None:
     with pytest.raises(InputError, match=r"gemm: on: expected words .*found Hardware; it goes"):
         ask("predict", workload="gemm", M=64, N=64, K=64, on=hw.device("h200"))
+
+
+def test_numbers_of_a_list_are_said_with_commas() -> None:
+    assert pair("padding=1,1,0,0") == ("padding", [1, 1, 0, 0])
+    assert pair("attention=cudnn,triton") == ("attention", "cudnn,triton")
 
 
 def test_sizes_and_names_are_taken_as_people_write_them() -> None:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from hwmodel.machines.gpu.libraries.library import (
+    AMD,
     BLACKWELL,
     HALVES,
     ROW_KERNELS,
@@ -130,18 +131,16 @@ LIBRARY = Library(
         "rows": Launch(rows.activity, torch_rows.menu(), torch_rows.filled),
         "reduction": Launch(torch_reduce.activity, torch_reduce.MENU, torch_reduce.resolved),
         "grouped": Launch(grouped.activity, grouped.menu(), grouped.resolved),
-        "stencil": Launch(stencil.activity, stencil.MENU),
-        "pool": Launch(stencil.activity, stencil.MENU),
+        "stencil": Launch(stencil.activity, stencil.MENU, stencil.resolved),
+        "pool": Launch(stencil.activity, stencil.MENU, stencil.resolved),
         "scatter": Launch(torch_scatter.scatter, torch_scatter.SCATTER),
         "gather": Launch(torch_scatter.gather, torch_scatter.GATHER),
         "sort": Launch(torch_sort.activity, torch_sort.MENU, torch_sort.resolved),
         "cumulative": Launch(torch_scan.activity, torch_scan.MENU, torch_scan.resolved),
     },
     apart={
-        "hopper": {
-            name: Launch(stencil.activity, stencil.MENU, stencil.resolved)
-            for name in ("stencil", "pool")
-        },
+        each: {name: Launch(stencil.activity, stencil.MENU) for name in ("stencil", "pool")}
+        for each in AMD
     },
     calls={
         "convolution": "cudnn",

@@ -31,6 +31,10 @@ SCHEDULERS = 4
 """Warp schedulers of a processor, an instruction a cycle each (CUDA guide, capability 9.0)."""
 
 
+PARTED_ANYHOW = ("map", "copy")
+"""Forms of kernels that do not know their rows."""
+
+
 @dataclass(frozen=True)
 class RowProblem:
     """`rows` rows of `cols` elements; bytes read and written in all, and operations in all.
@@ -57,6 +61,15 @@ class RowProblem:
     atomics: tuple[Amount, Amount] = (0, 0)
     reducer: str = ""
     group: int = 1
+
+    def size(self, name: str) -> Amount | None:
+        """A size that a fit's range bounds; of an elementwise kernel the side of a square.
+
+        As many elements in one row, or one in each, are the same kernel.
+        """
+        if name in ("rows", "cols") and self.form in PARTED_ANYHOW:
+            return root(self.rows * self.cols)
+        return getattr(self, name, None)
 
 
 @dataclass(frozen=True)

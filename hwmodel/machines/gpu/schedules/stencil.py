@@ -8,15 +8,18 @@ image crosses the DRAM's boundary once, the output once; instructions grow with 
 
 Nine taps are bound by the DRAM, forty-nine by what the processors issue.
 
-Which kernel runs on a Hopper GPU (`resolved`), and on how large a part of the output each of its
-blocks works, is read off the launches of 1,871 depthwise convolutions and 80 poolings of H200s
-(torch 2.11, cuDNN 9.19): torch's own where channels come first, but for fp16 in up to 25 taps and
-along a sequence; cuDNN's where they come last: one whose threads make a small square of places of
-two channels for eight images and more in 16 bits, one whose threads make four places, one for any
-beyond 49 taps, and one that walks along a sequence, a block for sixteen channels of two images,
-each position after the one before. Squares that reach over the border are computed in full. A
-block's cycles were fitted to half of these launches, as those of a full processor: its blocks take
-turns. Pooling is torch's; maxima write their places, eight bytes each.
+Which kernel runs (`resolved`), and on how large a part of the output each of its blocks works, is
+read off the launches of 1,871 depthwise convolutions and 80 poolings of H200s (torch 2.11, cuDNN
+9.19): torch's own where channels come first, but for fp16 in up to 25 taps and along a sequence;
+cuDNN's where they come last: one whose threads make a small square of places of two channels for
+eight images and more in 16 bits, one whose threads make four places, one for any beyond 49 taps,
+and one that walks along a sequence, a block for sixteen channels of two images, each position after
+the one before. Squares that reach over the border are computed in full. A block's cycles were
+fitted to half of these launches, as those of a full processor: its blocks take turns. Pooling is
+torch's; maxima write their places, eight bytes each.
+
+Torch's kernels, and its rule of when cuDNN takes over, are one source for all of NVIDIA's
+generations: these counts are taken for all of them, with the clocks and processors of each.
 """
 
 from collections.abc import Mapping
@@ -132,7 +135,7 @@ class StencilTile:
 
 MENU = (StencilTile(),)
 """A thread an output: two loads, a test of the border, an address, a conversion and a multiply-add
-for each tap (assumed: aten/src/ATen/native/cuda/DepthwiseConv2d.cu, recalled)."""
+for each tap (assumed, where no kernel was traced: on AMD's GPUs MIOpen's run)."""
 
 
 def activity(problem: StencilProblem, tile: StencilTile, limits: Limits) -> Activity:
@@ -184,7 +187,7 @@ def squares(problem: StencilProblem, tile: StencilTile) -> Amount:
 
 
 def resolved(tile: StencilTile, problem: StencilProblem, limits: Limits) -> StencilTile:
-    """The kernel that torch, or cuDNN, runs on a Hopper GPU."""
+    """The kernel that torch, or cuDNN, runs on a GPU of NVIDIA's."""
     if problem.weights_none:
         start, tap = POOLED[problem.operator == "max", problem.channels_last]
         last = problem.operator == "max" and problem.channels_last

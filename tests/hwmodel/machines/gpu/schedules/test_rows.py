@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+import hwmodel as hw
 from hwmodel.hardware.hardware import Limits
 from hwmodel.machines.gpu.schedules.rows import RowProblem, RowTile, activity, missed
 from hwmodel.spine.activity import Activity, Rates, fold, totals
@@ -120,3 +121,10 @@ def test_a_slow_copy_moves_its_bytes_through_the_engine_too() -> None:
     copy = RowProblem(rows=4, cols=64, read_bytes=512, written_bytes=512, form="copy")
     work = totals(activity(copy, RowTile(elements=64, engine=1), LIMITS))
     assert work.read["engine"] == work.written["engine"] == work.read["dram"] == 512
+
+
+def test_elements_of_one_row_or_of_many_are_as_many() -> None:
+    """Row kernels of an H200 were measured with rows of up to 942,080 elements."""
+    for sizes in ({"i": 1, "j": 4_000_000}, {"i": 4_000_000, "j": 1}):
+        flat = hw.parse("Y[i, j] = exp(X[i, j])", sizes=sizes, dtypes={"*": "bf16"})
+        assert hw.predict(flat, on="h200").warnings == ()

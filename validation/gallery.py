@@ -61,6 +61,10 @@ APART = (
 def page(claims: Sequence[Claim], systems: Sequence[System] = SYSTEMS) -> str:
     """The page: counts, the table of systems, and a section for each that has claims."""
     of = {name: [c for c in claims if c.system == name] for name in (s.name for s in systems)}
+    listed = {system.name for system in systems}
+    others = dict.fromkeys(c.system for c in claims if c.system not in listed)
+    systems = (*systems, *(System(name, "your file", "modelled", "its claims") for name in others))
+    of |= {name: [c for c in claims if c.system == name] for name in others}
     figures = [claim for claim in claims if not claim.identity]
     missed = sum(not claim.holds for claim in figures)
     known = sum(system.how == "modelled" for system in systems)

@@ -1,16 +1,16 @@
 """`papers`: published claims beside what the model says, and what moves them.
 
-Every module of `validation/papers` that has `PROGRAMS` is asked; where modules are named, those
-alone.
+Every module of `validation/papers` that has `PROGRAMS` is asked; where modules or files of yours
+are named, those alone.
 """
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
-from importlib import import_module
 from inspect import getfile
 from pathlib import Path
 from typing import Annotated, Any, ClassVar
 
+from hwmodel.machines.gpu.libraries.importable import imported
 from hwmodel.quantity.errors import UnknownNameError
 from hwmodel.text.grid import grid
 from hwmodel.text.markup import Brief
@@ -47,7 +47,12 @@ class Papers(Question):
     names: Annotated[
         Sequence[str] | str,
         AS_IS,
-        Word("Systems (default: all).", list[str], place=True, complete="papers"),
+        Word(
+            "Systems, or files of claims (default: all of ours).",
+            list[str],
+            place=True,
+            complete="papers",
+        ),
     ] = ()
     moves: Annotated[bool, Word("Change each input in turn: what moves each claim.")] = False
     html: Annotated[
@@ -78,8 +83,8 @@ class Papers(Question):
         )
 
     def status(self, answer: tuple[Claim, ...]) -> int:
-        """1 where a claim does not hold, or where none of its inputs moves it."""
-        well = (claim.moves if self.moves else claim.holds for claim in answer)
+        """1 where a claim does not hold, or where no input moves it that is more than a factor."""
+        well = (claim.moved if self.moves else claim.holds for claim in answer)
         return 0 if all(well) else 1
 
 
@@ -93,13 +98,18 @@ papers = in_python(Papers)
 
 
 def programs(names: Sequence[str] = ()) -> Iterator[Program]:
-    """The programs of these systems, or of all; raises `UnknownNameError`."""
+    """The programs of these systems, files of yours among them, or of all of ours.
+
+    Raises `UnknownNameError`, and of a file that has no `PROGRAMS` or fails `InputError`.
+    """
     known = systems()
     for name in names:
-        if name not in known:
+        if name not in known and not name.endswith(".py"):
             raise UnknownNameError("system with published claims", name, known)
     for name in names or known:
-        yield from import_module(f"hwmodel.validation.papers.{name}").PROGRAMS
+        own = name.endswith(".py")
+        module = f"{name}:PROGRAMS" if own else f"hwmodel.validation.papers.{name}:PROGRAMS"
+        yield from imported(module)
 
 
 def claimed(names: Sequence[str], *, moves: bool = False) -> tuple[Claim, ...]:
@@ -153,7 +163,7 @@ def moves_text(claims: Sequence[Claim]) -> str:
         told = ("nothing", "", "") if most is None else (most.input, most.change, f"{most.by:+.1%}")
         rows.append([claim.system, claim.quantity, f"{len(moves)} of {claim.tried}", *told])
     heads = ("system", "claim", "move it", "most", "changed", "by")
-    well = sum(bool(claim.moves) for claim in claims)
+    well = sum(claim.moved for claim in claims)
     text = f"{well} of {len(claims)} claims move as an input is changed"
     return "\n\n".join((text, grid(heads, rows, left=(0, 1, 3, 4))))
 

@@ -28,14 +28,13 @@ RATES = np.logspace(5, 8, 601)
 
 def head(given: Given) -> tuple[Claim, ...]:
     """Bytes sent, weights and multiply-accumulates of what runs on the device."""
-    times = given("channels, times", 1)
     board = given.device("raspberry-pi-4")
     found: list[Claim] = []
     for channels, published in SENT:
-        made = bottlefit(channels * times)
+        made = bottlefit(given(f"channels, {channels}", channels))
         sent = cuts(made)[_cut(made)].bytes
         found.append(Claim(SYSTEM, f"bytes sent, {channels} channels", published, sent, 0.0, CODE))
-    whole = bottlefit(12 * times)
+    whole = bottlefit(given("channels of the head", 12))
     on_board = Stack("head", stack(whole, "int8").stages[: _cut(whole)])
     macs = float(predict(on_board, board).flop) / 2
     share = macs / (float(predict(stack(resnet("resnet152"), "int8"), board).flop) / 2)

@@ -19,11 +19,15 @@ EXACT = 1e-9
 
 @dataclass(frozen=True)
 class Move:
-    """One input of a program changed, as it is said, and by how much (relative) a figure moved."""
+    """One input of a program changed, as it is said, and by how much (relative) a figure moved.
+
+    A `factor` is 1 as published: it is no number that machines, models or workloads have.
+    """
 
     input: str
     change: str
     by: float
+    factor: bool = False
 
 
 @dataclass(frozen=True)
@@ -61,6 +65,11 @@ class Claim:
         """Whether ours lies within the tolerance."""
         missed = {"least": -self.error, "most": self.error}.get(self.published_as, abs(self.error))
         return missed <= self.tolerance
+
+    @property
+    def moved(self) -> bool:
+        """Whether an input moves it, and a figure one that is more than a factor."""
+        return any(self.identity or not move.factor for move in self.moves or ())
 
     @property
     def reading(self) -> float:

@@ -103,7 +103,7 @@ def attended(given: Given, setting: str, model: str, length: int) -> Estimate:
         heads=shape.heads,
         queries=length,
         keys=length,
-        head_dim=shape.head_dim * given("width of a head, times", 1),
+        head_dim=given(f"width of a head, {model}", shape.head_dim),
     )
     return predict(work, chosen.hardware(given), kernel=kernel)
 

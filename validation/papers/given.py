@@ -25,6 +25,8 @@ class Given:
         self.changed = changed
         self.inputs: dict[str, str] = {}
         """Every input that was asked for, and what a change of it puts in its place."""
+        self.factors: set[str] = set()
+        """Those that are 1 as published: they stand for nothing but the change itself."""
         self._machines: dict[str, Hardware] = {}
         self._kept: dict[Any, Any] = {}
 
@@ -33,6 +35,8 @@ class Given:
         number: Any = value
         other: T = 2 * number if instead is None else instead
         self.inputs.setdefault(name, f"{_said(value)} to {_said(other)}")
+        if number == 1:
+            self.factors.add(name)
         return other if name == self.changed else value
 
     def device(self, which: str | Hardware) -> Hardware:

@@ -68,7 +68,7 @@ def sizes(given: Given) -> tuple[Claim, ...]:
     return tuple(
         Claim(
             *(PAPER, f"{billions:g}B: parameters", billions),
-            model(gpt(layers, width * given("width, times", 1), heads)).parameters / 1e9,
+            model(gpt(layers, given(f"width of {billions:g}B", width), heads)).parameters / 1e9,
             0.05 / billions,
             "table 1",
         )

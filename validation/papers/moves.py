@@ -12,14 +12,20 @@ LEAST = 1e-6
 def moved(program: Program, *, every: bool = True) -> tuple[Claim, ...]:
     """The claims of a program, each with what moves it.
 
-    Without `every`, inputs are changed one after another until each claim has moved once.
+    Without `every`, inputs are changed one after another until each claim has moved once, figures
+    by more than a factor.
     """
-    given = Given()
+    given, tried = Given(), 0
     claims = tuple(program(given))
     found: list[list[Move]] = [[] for _ in claims]
-    tried = 0
+
+    def told() -> tuple[Claim, ...]:
+        """The claims with what is found so far."""
+        each = zip(claims, found, strict=True)
+        return tuple(replace(claim, moves=tuple(moves), tried=tried) for claim, moves in each)
+
     for name, change in given.inputs.items():
-        if not every and all(found):
+        if not every and all(claim.moved for claim in told()):
             break
         tried += 1
         others = tuple(program(Given(name)))
@@ -30,11 +36,8 @@ def moved(program: Program, *, every: bool = True) -> tuple[Claim, ...]:
         for moves, claim, other in zip(found, claims, others, strict=True):
             by = _relative(claim.ours, other.ours)
             if abs(by) > LEAST:
-                moves.append(Move(name, change, by))
-    return tuple(
-        replace(claim, moves=tuple(moves), tried=tried)
-        for claim, moves in zip(claims, found, strict=True)
-    )
+                moves.append(Move(name, change, by, name in given.factors))
+    return told()
 
 
 def _relative(one: float, other: float) -> float:

@@ -26,8 +26,12 @@ def rings(given: Given) -> tuple[Claim, ...]:
     """Times of both ways, and whose messages are larger as queries share keys."""
     llama = model("llama-2-7b")
     ring_s, queries_s = (sent_s(given, llama, how) for how in ("ring", "token-ring"))
-    times = given("queries that share keys, times", 1)
-    shared = {group: llama.but(num_key_value_heads=32 // (group * times)) for group in (2, 4)}
+    shared = {
+        group: llama.but(
+            num_key_value_heads=given(f"heads of keys, {group} queries each", 32 // group)
+        )
+        for group in (2, 4)
+    }
     halves = {
         g: sent_bytes(given, m, "ring") / sent_bytes(given, m, "token-ring")
         for g, m in shared.items()

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from hwmodel import cli
-from hwmodel.quantity.errors import UnknownNameError
+from hwmodel.quantity.errors import InputError, UnknownNameError
+from hwmodel.validation.gallery import page
 from hwmodel.validation.papers.claim import Claim
 from hwmodel.verbs import papers as papers_command
 from hwmodel.verbs.papers import (
@@ -28,6 +29,34 @@ def test_systems_are_the_modules_with_claims() -> None:
 def test_an_unknown_system_is_refused_with_those_that_exist() -> None:
     with pytest.raises(UnknownNameError, match="did you mean 'fusemax'"):
         papers(["fusemaxx"])
+
+
+MINE = """
+from hwmodel import predict, workloads
+from hwmodel.validation.papers.claim import Claim
+
+
+def product(given):
+    work = workloads.gemm(M=given("rows", 4096), N=4096, K=4096, dtype="bf16")
+    seconds = float(predict(work, given.device("h100")).time_s)
+    return (Claim("Mine", "seconds of a product", 2e-4, seconds, 0.2, "table 1", within="clocks"),)
+
+
+PROGRAMS = (product,)
+"""
+
+
+def test_a_file_of_claims_is_run_by_its_path(tmp_path: Path) -> None:
+    path = tmp_path / "my_claim.py"
+    path.write_text(MINE, encoding="utf-8")
+    (claim,) = papers(str(path), moves=True)
+    assert claim.holds
+    assert {"rows", "h100: rates"} <= {move.input for move in claim.moves or ()}
+    assert "your file" in page((claim,))
+    path = tmp_path / "empty.py"
+    path.write_text("NOTHING = 1", encoding="utf-8")
+    with pytest.raises(InputError, match=r"empty.py: has no 'PROGRAMS'"):
+        papers(str(path))
 
 
 def test_the_table_says_what_holds() -> None:

@@ -39,7 +39,8 @@ def imported(name: str) -> Any:
             raise InputError(f"{where}: expected {where}:NAME of a library, one of {found}")
         (attribute,) = known
     if attribute not in vars(module):
-        raise InputError(f"{where}: has no {attribute!r}; libraries in it: {', '.join(known)}")
+        beside = f"; libraries in it: {', '.join(known)}" if known else ""
+        raise InputError(f"{where}: has no {attribute!r}{beside}")
     return vars(module)[attribute]
 
 

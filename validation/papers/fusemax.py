@@ -271,7 +271,7 @@ def energies(given: Given) -> list[Claim]:
 def sides(given: Given, side: int) -> tuple[Hardware, Estimate]:
     """BERT at 256 Ki tokens on an array of this side, its buffer doubled until DRAM keeps pace."""
     work = attention(batch=BATCH, heads=12, queries=2**18, keys=2**18, head_dim=64)
-    base, side = given.device("fusemax"), side // given("elements a side, over", 1)
+    base, side = given.device("fusemax"), given(f"elements a side, {side}", side, side // 2)
     for doublings in range(12):
         machine = sized(base, side=side, head_dim=64, keys=2**18, doublings=doublings)
         found = predict(work, machine)

@@ -1,6 +1,7 @@
 """What moves a claim: every input in turn, or as many as it takes."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 
@@ -36,12 +37,24 @@ def test_without_every_input_it_ends_when_all_have_moved() -> None:
 
     def one(given: Given) -> Sequence[Claim]:
         asked.append(given.changed)
-        return (claim("it", given("first", 1) + given("second", 1)),)
+        return (claim("it", given("first", 2) + given("second", 3)),)
 
     moved(one, every=False)
     assert asked == ["", "first"]
     moved(one)
     assert asked == ["", "first", "", "first", "second"]
+
+
+def test_a_factor_moves_an_identity_and_no_figure() -> None:
+    """What is 1 as published is no number of a machine, a model or a workload."""
+
+    def scaled(given: Given) -> Sequence[Claim]:
+        times = given("times", 1)
+        return (claim("figure", 3.0 * times), replace(claim("by hand", 4.0 * times), identity=True))
+
+    figure, identity = moved(scaled)
+    assert [move.factor for move in figure.moves or ()] == [True]
+    assert (figure.moved, identity.moved) == (False, True)
 
 
 def test_a_program_makes_as_many_claims_whatever_is_changed() -> None:

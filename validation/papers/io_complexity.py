@@ -32,6 +32,7 @@ def regimes(given: Given) -> tuple[Claim, ...]:
                 *(SYSTEM, f"least traffic with a quarter of a cache {name}", grows),
                 *(quarter / whole, 0.1, "abstract: N^2 d^2 / M, and N^2 d / sqrt(M)"),
                 within="terms of lower order",
+                identity=True,
             )
         )
     return tuple(found)

@@ -55,15 +55,18 @@ def updates(given: Given) -> tuple[Claim, ...]:
             *("MKOR", "exponent of an update's work in the width", 2.0, found["mkor"][0], 0.05),
             source,
             within=told,
+            identity=True,
         ),
         Claim(
             *("MKOR", "exponent of what is exchanged", 1.0, found["mkor"][1], 0.05, source),
             within=told,
+            identity=True,
         ),
         Claim(
             *("MKOR", "exponent of an update's work, K-FAC", 3.0, found["kfac"][0], 0.05),
             source,
             within=told,
+            identity=True,
         ),
     )
 

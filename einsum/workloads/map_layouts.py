@@ -21,7 +21,7 @@ def layouts(layers: Sequence[Layer]) -> Iterator[tuple[bool, bool]]:
     """Of each layer whether its first map lies channels last, and whether it only views that."""
     last = {-1: False}
     for at, layer in enumerate(layers):
-        read = last[layer.inputs[0]]
+        read = last.get(layer.inputs[0], False)  # False: made by another part, as of tiles
         after = layers[at + 1] if at + 1 < len(layers) else layer
         normed = after.kind == "layernorm" and after.inputs[0] == at
         viewed = layer.kind == "move" and read and normed

@@ -189,7 +189,8 @@ class Tensor:
     """A tensor's ranks (by the name of the rank that spans each axis) and its stored format.
 
     `role` is what its bytes are when a memory is filled: "activation", "weight" or "cache";
-    `density` which of its elements are no zero, where that is said.
+    `density` which of its elements are no zero, where that is said. `pads` are (rank, places
+    before, places behind): zeros around what is stored, which no memory holds or has to move.
     """
 
     name: str
@@ -197,6 +198,7 @@ class Tensor:
     dtype: str = "bf16"
     role: str = "activation"
     density: Density | None = None
+    pads: tuple[tuple[str, int, int], ...] = ()
 
 
 @dataclass(frozen=True)

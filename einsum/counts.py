@@ -174,10 +174,11 @@ def touched(access: Access, einsum: Einsum, cascade: Cascade) -> Amount:
 
     Bands are respected (a causal score tensor is a triangle, keys outside a window are not read),
     and so are members of a data-dependent rank that get no data. An affine axis counts the values
-    that it takes, not those between them. A gather reads one row per position, but no more rows
-    than the table has; what is ranked is read whole. An axis at a fixed place counts 1. Of a
-    density, whose points are taken to be kept independently of each other, it is the expected
-    number: an element of which n points are possible is reached with probability 1 - (1 - d)^n.
+    that it takes, not those between them, and none that are pads. A gather reads one row per
+    position, but no more rows than the table has; what is ranked is read whole. An axis at a fixed
+    place counts 1. Of a density, whose points are taken to be kept independently of each other, it
+    is the expected number: an element of which n points are possible is reached with probability
+    1 - (1 - d)^n.
     """
     every = _touched(access, einsum, cascade)
     if isinstance(einsum.density, (int, float)) and einsum.density == 1:
@@ -192,9 +193,10 @@ def _touched(access: Access, einsum: Einsum, cascade: Cascade) -> Amount:
     if axes is not None:
         return region(einsum, cascade, axes)
     skipped = set(gathered(einsum.expression))
+    pads = _pads(access, cascade)
     plain: list[str] = []
     count: Amount = 1
-    for index in access.indices:
+    for axis, index in enumerate(access.indices):
         ranks = [rank for rank, _ in index.terms]
         if skipped.intersection(ranks):
             looked_up = [
@@ -203,12 +205,52 @@ def _touched(access: Access, einsum: Einsum, cascade: Cascade) -> Amount:
             size = cascade.ranks[ranks[0]].size
             whole = ranked(einsum.expression)
             count = count * (size if whole else smaller(size, extent(looked_up, cascade)))
-        elif len(ranks) > 1:
-            factors = [abs(factor) for _, factor in index.terms]
-            count = count * _values(factors, [cascade.ranks[rank].size for rank in ranks])
+        elif len(ranks) > 1 or axis in pads:
+            count = count * _stored(index, pads.get(axis), cascade)
         else:
             plain += ranks
     return count * region(einsum, cascade, list(dict.fromkeys(plain)))
+
+
+def _pads(access: Access, cascade: Cascade) -> Mapping[int, tuple[str, int, int]]:
+    """Of which axes of an access places are pads, by the axis."""
+    tensor = cascade.tensors[access.tensor]
+    if len(access.indices) < len(tensor.ranks):  # one slice of what is recurrent: it was made
+        return {}
+    return {tensor.ranks.index(pads[0]): pads for pads in tensor.pads}
+
+
+def _stored(index: Index, pads: tuple[str, int, int] | None, cascade: Cascade) -> Amount:
+    """Distinct places of an axis that an affine index takes, without those that are pads."""
+    factors = [abs(factor) for _, factor in index.terms]
+    sizes = [cascade.ranks[rank].size for rank, _ in index.terms]
+    count = _values(factors, sizes)
+    if pads is None:
+        return count
+    least = most = index.offset
+    for (_, factor), size in zip(index.terms, sizes, strict=True):
+        least = least + min(factor, 0) * (size - 1)
+        most = most + max(factor, 0) * (size - 1)
+    rank, low, high = pads
+    before, behind = low - least, most - (cascade.ranks[rank].size - high) + 1
+    return larger(0, count - _below(before, factors, sizes) - _below(behind, factors, sizes))
+
+
+def _below(limit: Amount, factors: Sequence[int], sizes: Sequence[Amount]) -> Amount:
+    """Distinct values below a limit of a sum of factors times ranks; mirrored, those at its end."""
+    if any(isinstance(size, np.ndarray) for size in (limit, *sizes)):
+        return np.vectorize(partial(_few, factors), otypes=[float])(limit, *sizes)
+    return _few(factors, *cast(Sequence[float], (limit, *sizes)))
+
+
+def _few(factors: Sequence[int], limit: float, *sizes: float) -> int:
+    """The same, counted: no factor's rank is walked further than the limit."""
+    if limit <= 0:
+        return 0
+    near = [min(int(size), -(-int(limit) // f)) for f, size in zip(factors, sizes, strict=True)]
+    if limit > MOST_VALUES:
+        return min(int(limit), prod(near))
+    return (_taken(factors, near) & (1 << int(limit)) - 1).bit_count()
 
 
 def _values(factors: Sequence[int], sizes: Sequence[Amount]) -> Amount:
@@ -220,6 +262,8 @@ def _values(factors: Sequence[int], sizes: Sequence[Amount]) -> Amount:
         if any(isinstance(size, np.ndarray) for size in sizes):
             return np.vectorize(partial(_sums, factors), otypes=[float])(*sizes)
         return _sums(factors, *cast(Sequence[float], sizes))
+    if len(factors) == 1:
+        return sizes[0]
     (first, second), (rows, columns) = factors, sizes
     common = gcd(first, second)
     meeting = larger(0, rows - second // common) * larger(0, columns - first // common)
@@ -227,25 +271,39 @@ def _values(factors: Sequence[int], sizes: Sequence[Amount]) -> Amount:
 
 
 def _sums(factors: Sequence[int], *sizes: float) -> int:
-    """The same of any number of ranks, counted: a bit for each value that is taken.
+    """The same of any number of ranks, counted.
 
     Of more values than would lie in 8 MB the span or the points, whichever are fewer: no less.
     """
     span = 1 + sum(factor * (int(size) - 1) for factor, size in zip(factors, sizes, strict=True))
-    if span > 2**26:
+    if span > MOST_VALUES:
         return min(span, prod(int(size) for size in sizes))
+    return _taken(factors, sizes).bit_count()
+
+
+MOST_VALUES = 2**26
+"""Bits of 8 MB."""
+
+
+def _taken(factors: Sequence[int], sizes: Sequence[float]) -> int:
+    """A bit for each value that is taken."""
     taken = 1
     for factor, size in zip(factors, sizes, strict=True):
         copies = 1
         while copies < size:
             more = min(copies, int(size) - copies)
             taken, copies = taken | taken << factor * more, copies + more
-    return taken.bit_count()
+    return taken
 
 
 @of_form
 def _plain_axes(cascade: Cascade, access: Access, expression: Expression) -> tuple[str, ...] | None:
-    """The ranks of an access whose every index is one rank or a fixed place; None of others."""
+    """The ranks of an access whose every index is one rank or a fixed place; None of others.
+
+    None of a tensor with pads, either.
+    """
+    if cascade.tensors[access.tensor].pads:
+        return None
     skipped = set(gathered(expression))
     if any(len(i.terms) > 1 or skipped.intersection(r for r, _ in i.terms) for i in access.indices):
         return None
@@ -269,8 +327,15 @@ def ranked(expression: Expression) -> bool:
 
 
 def elements(tensor: str, cascade: Cascade) -> Amount:
-    """Elements of the whole tensor, touched or not; one slice of a recurrent tensor."""
-    return extent(stored_ranks(tensor, cascade), cascade)
+    """Elements of the whole tensor, touched or not; one slice of a recurrent tensor; no pads."""
+    ranks, pads = stored_ranks(tensor, cascade), cascade.tensors[tensor].pads
+    if not pads:
+        return extent(ranks, cascade)
+    padded = {rank for rank, _, _ in pads}
+    count = extent([rank for rank in ranks if rank not in padded], cascade)
+    for rank, low, high in pads:
+        count = count * larger(0, cascade.ranks[rank].size - low - high)
+    return count
 
 
 def footprint(tensor: str, cascade: Cascade) -> Amount:

@@ -22,6 +22,8 @@
   no reduction names is summed.
 - Indices are affine: `I[c, 2*y+r]`, `RM[m1+1, p]`. An axis that no access names by a single rank
   needs a `tensor` line. A rank is iterative when an output along it is written one step ahead.
+- `tensor I[c, h(1, 2)]` says that one place before and two behind along h are pads: zeros that are
+  a part of the extent H and multiplied, but not stored.
 - After the value, in this order, each optional: `| bands` (comma-separated chains of <= < >= > ==
   between linear terms; a rank may be the parent of a partition), `~ density` (fraction of points
   kept), `? probability` (that the Einsum runs), `; initial values` (several, each after a `;`).

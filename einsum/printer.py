@@ -123,7 +123,8 @@ def _rank_lines(cascade: Cascade) -> list[str]:
 
 
 def _tensor_line(tensor: Tensor) -> str:
-    axes = f"[{', '.join(tensor.ranks)}]" if tensor.ranks else ""
+    ends = {rank: f"({low}, {high})" for rank, low, high in tensor.pads}
+    axes = f"[{', '.join(r + ends.get(r, '') for r in tensor.ranks)}]" if tensor.ranks else ""
     role = "" if tensor.role == "activation" else f" {tensor.role}"
     share = "" if tensor.density is None else f" ~ {tensor.density}"
     return f"tensor {tensor.name}{axes}: {tensor.dtype}{role}{share}"

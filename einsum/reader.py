@@ -41,6 +41,7 @@ from hwmodel.einsum.tree import (
     axis_of,
     complement,
     folded,
+    pads_of,
     token_of,
     tokens_of,
     trees_of,
@@ -182,7 +183,9 @@ class _Reader:
         axes, fields, filled = trees_of(line)
         if token in self.tensors:
             self._fail(token, f"tensor {token} is declared twice")
-        ranks = tuple(str(rank) for rank in tokens_of(axes))
+        spans = [tokens_of(axis) for axis in trees_of(axes)]
+        ranks = tuple(str(span[0]) for span in spans)
+        pads = tuple(pads_of(span, self._fail) for span in spans if len(span) > 1)
         kind, role = "bf16", "activation"
         for word in tokens_of(fields):
             if word in ROLES:
@@ -198,7 +201,7 @@ class _Reader:
         if said:
             where = f"cascade {self.name!r}: {token}"
             share = density(" ".join(map(str, said)), ranks=ranks, where=where)
-        self.tensors[str(token)] = Tensor(str(token), ranks, kind, role, share)
+        self.tensors[str(token)] = Tensor(str(token), ranks, kind, role, share, pads)
 
     def _output(self, token: Token) -> str:
         if token not in self.made:

@@ -1,6 +1,7 @@
 """Pieces of a parse tree, and of what it says of sizes and indices."""
 
-from typing import TypeAlias
+from collections.abc import Callable, Sequence
+from typing import NoReturn, TypeAlias
 
 from lark import Token, Tree
 
@@ -58,3 +59,13 @@ def tokens_of(node: Node) -> list[Token]:
 def token_of(node: Node) -> Token:
     """The first word below a node."""
     return tokens_of(node)[0]
+
+
+def pads_of(axis: Sequence[Token], fail: Callable[[Token, str], NoReturn]) -> tuple[str, int, int]:
+    """A rank with the places before and behind what is stored; `fail` refuses parts of places."""
+    rank, *ends = axis
+    for end in ends:
+        if not end.isdigit():
+            fail(end, f"pads of {rank}: expected whole numbers, found {end}")
+    low, high = map(int, ends)
+    return str(rank), low, high

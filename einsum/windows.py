@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from hwmodel.einsum.cascade import Access, Cascade, Einsum, Expression, Index
-from hwmodel.einsum.counts import footprint
+from hwmodel.einsum.counts import elements, footprint
 from hwmodel.einsum.known import of_form
 from hwmodel.einsum.space import extent
 from hwmodel.einsum.structure import factors, plain
@@ -177,7 +177,7 @@ def window(einsum: Einsum, cascade: Cascade) -> Window | None:
         outputs=extent(form.outputs, cascade),
         taps=extent(form.taps, cascade),
         image_elements=footprint(form.image, cascade),
-        whole_elements=extent(cascade.tensors[form.image].ranks, cascade),
+        whole_elements=elements(form.image, cascade),
         channels_last=form.channels_last,
         places_last=form.slid[-1][0] == len(cascade.tensors[form.image].ranks) - 1,
         skips=form.skips,

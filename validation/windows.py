@@ -13,6 +13,7 @@ from typing import Any
 
 from hwmodel.einsum.cascade import Cascade
 from hwmodel.einsum.notation import parse
+from hwmodel.einsum.workloads.convolution import pads
 from hwmodel.quantity.arithmetic import ceil_div
 from hwmodel.quantity.units import Amount
 
@@ -133,8 +134,16 @@ class Slid:
     taps: tuple[str, ...]
     phases: tuple[str, ...]
     sizes: Mapping[str, Amount]
+    ends: tuple[str, ...] = ()
+    """Pads before and behind each side, as a tensor's text says them."""
     share: Amount = 1.0
     """Of the taps of all phases, those that the window has; the others are zeros."""
+
+    @property
+    def stored(self) -> tuple[str, ...]:
+        """The sides with their pads."""
+        ends = self.ends or ("",) * len(self.sides)
+        return tuple(side + end for side, end in zip(self.sides, ends, strict=True))
 
 
 def _forward(each: tuple[Axis, ...]) -> Slid:
@@ -146,7 +155,8 @@ def _forward(each: tuple[Axis, ...]) -> Slid:
         read.append(f"{axis.stride}*{place}+{gap}{tap}")
         sizes |= {side: axis.padded, place: axis.outputs, tap: axis.taps}
     sides, places_, taps = names
-    return Slid(tuple(sides), tuple(read), tuple(places_), tuple(taps), (), sizes)
+    ends = tuple(pads(axis.low, axis.high) for axis in each)
+    return Slid(tuple(sides), tuple(read), tuple(places_), tuple(taps), (), sizes, ends)
 
 
 def _backward(each: tuple[Axis, ...]) -> Slid:
@@ -165,7 +175,7 @@ def _backward(each: tuple[Axis, ...]) -> Slid:
         sizes |= {tap: each_taps, phase: axis.stride}
         share = share * axis.taps / (each_taps * axis.stride)
     sides, places_, taps, phases = map(tuple, names)
-    return Slid(sides, tuple(read), places_, taps, phases, sizes, share)
+    return Slid(sides, tuple(read), places_, taps, phases, sizes, share=share)
 
 
 def convolution(columns: Mapping[str, Any], sizes: Mapping[str, Any]) -> Cascade:
@@ -181,10 +191,10 @@ def convolution(columns: Mapping[str, Any], sizes: Mapping[str, Any]) -> Cascade
     filters = ", ".join(("g", "k", *slid.phases, "c", *slid.taps))
     forward = columns["op"] != TRANSPOSED and columns.get("family") == "convolution"
     uneven = forward and any(axis.low != axis.high for axis in each)  # torch pads by a kernel
-    whole = laid("g c", slid.sides)
-    padded = f"tensor X[{whole}]\n    I[{whole}] = copy(X[{whole}])" if uneven else ""
+    whole, stored = laid("g c", slid.sides), laid("g c", slid.stored)
+    padded = f"tensor X[{stored}]\n    I[{whole}] = copy(X[{whole}])" if uneven else ""
     text = f"""
-    {padded or f"tensor I[{whole}]"}
+    {padded or f"tensor I[{stored}]"}
     tensor F[{filters}]: weight
     O[{laid("g k", (*slid.places, *slid.phases))}] = I[{laid("g c", slid.read)}] * F[{filters}]
     """
@@ -213,7 +223,7 @@ def pool(columns: Mapping[str, Any], sizes: Mapping[str, Any]) -> Cascade:
     over = " ".join(f"{reduced}({tap})" for tap in slid.taps)
     mean = "" if columns["op"] == "max" else "".join(f" / {tap.upper()}" for tap in slid.taps)
     text = f"""
-    tensor I[{laid(slid.sides)}]
+    tensor I[{laid(slid.stored)}]
     O[{laid(slid.places)}] = {over} I[{laid(slid.read)}]{mean}
     """
     extents = {"b": sizes["batch"], "c": sizes["channels"]}

@@ -2,8 +2,8 @@
 
     O[b, k, y, x] = sum over c, r, s of I[b, c, sy*y + dy*r, sx*x + dx*s] * F[k, c, r, s]
 
-with strides sy, sx and dilations dy, dx down and across. `padding` sets zeros around the image
-first; they are read like any other element, as a library reads them that pads before it convolves.
+with strides sy, sx and dilations dy, dx down and across. `padding` sets zeros around the image.
+They are multiplied like any other element, but no memory holds them and nothing has to move them.
 With groups, each group of channels has filters of its own (depthwise: as many groups as channels).
 """
 
@@ -24,14 +24,20 @@ Sides = int | Sequence[int]
 
 
 @lru_cache(maxsize=64)
-def _text(stride: tuple[int, int], dilation: tuple[int, int], grouped: bool) -> str:
+def _text(
+    stride: tuple[int, int],
+    dilation: tuple[int, int],
+    around: tuple[int, int, int, int],
+    grouped: bool,
+) -> str:
+    low, high, left, right = around
     g = "g, " if grouped else ""
     down, across = (
         f"{step}*{out}+{f'{gap}*' if gap > 1 else ''}{tap}"
         for step, gap, out, tap in zip(stride, dilation, "yx", "rs", strict=True)
     )
     return f"""
-    tensor I[b, {g}c, h, w]
+    tensor I[b, {g}c, h{pads(low, high)}, w{pads(left, right)}]
     tensor F[{g}k, c, r, s]: weight
     O[b, {g}k, y, x] = I[b, {g}c, {down}, {across}] * F[{g}k, c, r, s]
     """
@@ -99,12 +105,17 @@ def conv2d(
     return instance(
         "conv2d",
         conv2d,
-        _text(step, gap, grouped),
+        _text(step, gap, around, grouped),
         sizes=extents,
         dtypes={"I": given, "F": given, "O": out},
         arguments=arguments,
         name=name,
     )
+
+
+def pads(low: int, high: int) -> str:
+    """Zeros before and behind an axis, as a tensor's text says them."""
+    return f"({low}, {high})" if low or high else ""
 
 
 def _sides(name: str, value: Sides) -> tuple[int, int]:

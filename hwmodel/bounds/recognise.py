@@ -54,7 +54,8 @@ def _programs(cascade: Cascade) -> tuple[tuple[int, TileProgram, Widths, str], .
     """Places of those Einsums, their programs, operands, and the theorem's name if it is famous."""
     every: list[tuple[int, TileProgram, Widths, str]] = []
     for position, einsum in enumerate(cascade.einsums):
-        if not _certain(einsum):
+        padded = any(cascade.tensors[read.tensor].pads for read in einsum.reads)
+        if padded or not _certain(einsum):  # points on pads need no element of the image
             continue
         keeps = _kept_as(einsum, cascade)
         names = [name for name in cascade.inputs if any(a.tensor == name for a in einsum.reads)]

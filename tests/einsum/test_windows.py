@@ -22,7 +22,7 @@ def test_a_strided_dilated_convolution_in_groups() -> None:
     assert shape is not None
     assert (shape.batch, shape.groups, shape.channels, shape.filters) == (2, 4, 3, 6)
     assert (shape.outputs, shape.taps) == (10 * 28, 9)
-    assert shape.image_elements == 2 * 12 * 21 * 32  # padded: 19 + 2 rows, 30 + 2 columns
+    assert shape.image_elements == 2 * 12 * 19 * 30  # no pads
     assert not shape.channels_last
 
 

@@ -79,7 +79,7 @@ def test_rows_of_one_form_are_one_convolution_with_a_size_each() -> None:
     assert np.all(call.problem.N == np.array([64, 256]))
     assert np.all(call.problem.M == 2 * 28 * 28)
     assert call.problem.channels_last
-    assert np.all(call.problem.image_elements == 2 * 64 * 30 * 30)
+    assert np.all(call.problem.image_elements == 2 * 64 * 28 * 28)
 
 
 @pytest.mark.parametrize("dims", [1, 2, 3])

@@ -4,10 +4,16 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 
-from hwmodel.einsum.counts import elements, flops
+import hwmodel
+from hwmodel.bounds.limit import Limit
+from hwmodel.einsum.counts import elements, flops, footprint
 from hwmodel.einsum.evaluate import evaluate
+from hwmodel.einsum.notation import parse
+from hwmodel.einsum.printer import show
 from hwmodel.einsum.workloads.convolution import conv2d
 from hwmodel.quantity.errors import InputError
 
@@ -106,3 +112,55 @@ def test_a_depthwise_convolution_has_one_filter_a_channel() -> None:
 def test_bad_arguments_are_named(change: dict[str, Any], what: str) -> None:
     with pytest.raises(InputError, match=what):
         conv2d(**(SMALL | change))
+
+
+@given(
+    image=st.tuples(st.integers(1, 9), st.integers(1, 9)),
+    window=st.tuples(st.integers(1, 4), st.integers(1, 4)),
+    step=st.tuples(st.integers(1, 4), st.integers(1, 4)),
+    gap=st.tuples(st.integers(1, 4), st.integers(1, 4)),
+    around=st.tuples(*[st.integers(0, 5)] * 4),
+)
+@settings(max_examples=25, deadline=None)
+def test_no_pad_is_stored(
+    image: tuple[int, int],
+    window: tuple[int, int],
+    step: tuple[int, int],
+    gap: tuple[int, int],
+    around: tuple[int, int, int, int],
+) -> None:
+    """The footprint is the places of the image that a window reaches, counted one by one."""
+    expected = 6
+    for at in range(2):
+        low, high = around[2 * at : 2 * at + 2]
+        places = range(0, image[at] + low + high - gap[at] * (window[at] - 1), step[at])
+        assume(len(places))
+        reached = {place + gap[at] * tap - low for place in places for tap in range(window[at])}
+        expected *= len(reached & set(range(image[at])))
+    given_: dict[str, Any] = {
+        "stride": step,
+        "dilation": gap,
+        "padding": list(around),
+        "window_width": window[1],
+    }
+    made = conv2d(2, 3, 4, *image, window[0], **given_)
+    assert footprint("I", made) == expected
+    assert elements("I", made) == 6 * image[0] * image[1]
+    swept = conv2d(np.array([2, 4]), 3, 4, np.full(2, image[0]), image[1], window[0], **given_)
+    assert_allclose(footprint("I", swept), [expected, 2 * expected])
+    assert parse(show(made), name=made.name) == made
+
+
+@pytest.mark.parametrize("device", ["h200", "raspberry-pi-5"])
+def test_bound_of_a_padded_convolution_is_what_is_stored(device: str) -> None:
+    """32 images of 512 channels of 7 x 7 read and written, and 512 filters of 3 x 3, 2 bytes each.
+
+    What is predicted to be read is no less.
+    """
+    made = conv2d(32, 512, 512, 7, 7, 3, padding=1, groups=512)
+    stored = 2 * (2 * 32 * 512 * 49 + 512 * 9)
+    proved, predicted = hwmodel.bound(made, device), hwmodel.predict(made, device)
+    assert isinstance(proved, Limit)
+    assert float(proved.dram_bytes) == stored
+    moved = float(predicted.dram_bytes_read + predicted.dram_bytes_written)
+    assert stored <= moved < 1.05 * stored

@@ -232,7 +232,7 @@ def scattered(call: Call) -> Kernels:
 def best(call: Call) -> Kernels:
     """The largest of each row, and where they stand."""
     operand = call.view("self")
-    columns = operand.shape[-1]
+    columns = operand.shape[int(call.given.get("dim", -1))] if operand.shape else 1
     picks = int(call.given["k"])
     return (top_k(operand.elements // columns, columns, picks, operand.dtype, name=call.name),)
 

@@ -149,6 +149,12 @@ def test_a_gather_reads_the_rows_that_it_takes() -> None:
         kernels(by_truth)
 
 
+def test_the_largest_are_sought_along_the_dimension_that_is_asked() -> None:
+    for given, rows, columns in (({"dim": 0}, 4000, 300), ({"dim": 1}, 300, 4000), ({}, 300, 4000)):
+        (kernel,) = kernels(call("topk", dense(5, 1), self=dense(300, 4000), k=5, **given))
+        assert kernel.sizes() == {"r": rows, "c": columns, "k": 5}
+
+
 def test_what_has_no_rule_is_refused_by_name() -> None:
     with pytest.raises(CoverageError, match=r"aten\.svd is not modelled"):
         kernels(call("svd", X, self=X))

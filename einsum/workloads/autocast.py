@@ -23,10 +23,15 @@ WIDE = "fp32"
 _CONVERTED = "O[b, p] = copy(I[b, p])"
 
 
-def stages(layers: Sequence[Layer], dtype: str, batch: int, autocast: bool) -> Iterator[Stage]:
-    """A stage for each layer, and one for each conversion of what it reads."""
+def stages(
+    layers: Sequence[Layer], dtype: str, batch: int, autocast: bool, first: int = 0
+) -> Iterator[Stage]:
+    """A stage for each layer, and one for each conversion of what it reads.
+
+    `first` is the place of the first of them in its network.
+    """
     if not autocast:
-        for layer, (last, viewed) in zip(layers, layouts(layers), strict=True):
+        for layer, (last, viewed) in zip(layers, layouts(layers, first), strict=True):
             if not viewed:
                 yield Stage(layer.cascade(dtype, batch, channels_last=last))
         return

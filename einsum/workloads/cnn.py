@@ -248,7 +248,8 @@ def cnn(
     rows = images * given.depth * given.height * given.width
     stages = [Stage(copy(rows, given.channels, dtype=came, name="image"))]
     stages += [Stage(tile.cascade(stored, images), made.runs) for tile in made.tiles]
-    stages += formats_of.stages(made.rest, stored, images, autocast)
+    first = len(given.layers) - len(made.rest)
+    stages += formats_of.stages(made.rest, stored, images, autocast, first)
     return Stack(
         name=name or given.title,
         stages=tuple(stages),

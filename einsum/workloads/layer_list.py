@@ -102,8 +102,13 @@ def read(path: str | Path, resolution: int | None = None, classes: int | None = 
         listed = Listed.model_validate(table(path, "a table with resolution and layers"))
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
-        key = ".".join(map(str, first["loc"]))
-        raise InputError(f"{where}: {key}: {expectation(first['msg'])}") from None
+        *places, key = map(str, first["loc"])
+        at = ".".join((*places, key))
+        if first["type"] == "extra_forbidden":
+            of = Entry if places else Listed
+            known = [field.alias or name for name, field in of.model_fields.items()]
+            raise UnknownNameError(f"key ({at} of {where})", key, known) from None
+        raise InputError(f"{where}: {at}: {expectation(first['msg'])}") from None
     if sum(entry.times for entry in listed.layers) > LAYERS:
         raise InputError(f"{where}: layers: expected {LAYERS} at most")
     given = resolution or listed.resolution
@@ -157,6 +162,13 @@ class _Maps(Laid):
                     f"{self.where}: layers.{line}: expected maps of one shape (depth, height,"
                     f" width, channels), found {one} and {other}"
                 )
+        channels = self.shape(inputs[0])[-1]
+        parted = channels, filters or channels
+        if entry.kind in ("conv", "transposed") and any(n % entry.groups for n in parted):
+            raise InputError(
+                f"{self.where}: layers.{line}: groups: expected a divisor of {parted[0]} channels"
+                f" and {parted[1]} filters, found {entry.groups}"
+            )
         gaps, bare = entry.dilation > 1, entry.padding == "valid"
         if (gaps and (entry.kind not in GAPPED or self.image[0] > 1)) or (
             bare and entry.kind not in (*GAPPED, "average", "maximum")

@@ -17,12 +17,15 @@ KEEPS = (
 )
 
 
-def layouts(layers: Sequence[Layer]) -> Iterator[tuple[bool, bool]]:
-    """Of each layer whether its first map lies channels last, and whether it only views that."""
-    last = {-1: False}
-    for at, layer in enumerate(layers):
-        read = last.get(layer.inputs[0], False)  # False: made by another part, as of tiles
-        after = layers[at + 1] if at + 1 < len(layers) else layer
+def layouts(layers: Sequence[Layer], first: int = 0) -> Iterator[tuple[bool, bool]]:
+    """Of each layer whether its first map lies channels last, and whether it only views that.
+
+    `first` is the place of the first of them in its network; maps of those before lie as they come.
+    """
+    last: dict[int, bool] = {}
+    for at, layer in enumerate(layers, first):
+        read = last.get(layer.inputs[0], False)
+        after = layers[min(at + 1 - first, len(layers) - 1)]
         normed = after.kind == "layernorm" and after.inputs[0] == at
         viewed = layer.kind == "move" and read and normed
         last[at] = viewed or layer.kind in WRITES_LAST or (layer.kind in KEEPS and read)

@@ -65,8 +65,13 @@ def regimes_of(call: Call, hardware: Hardware) -> Sequence[regimes.Regime]:
     """Which of its library's calls there have intervals of their own: on a cold L2, as judged."""
     if call.touched_bytes is not None:
         return ()
-    launch = _apart(call, hardware) or call.library.launches.get(call.schedule)
+    launch = launch_of(call, hardware)
     return launch.regimes if launch else ()
+
+
+def launch_of(call: Call, hardware: Hardware) -> Launch | None:
+    """How its library runs a call there."""
+    return _apart(call, hardware) or call.library.launches.get(call.schedule)
 
 
 def held(call: Call, hardware: Hardware, parameters: Mapping[str, float]) -> Call:
@@ -159,8 +164,7 @@ def _part_of(
     family = family_of(calibration, call.family, call.library)
     speeds = _speeds(hardware, calibration, call.family, call.library)
     result = _evaluated(placed(call, hardware), limits(hardware), speeds)
-    size = getattr(call.problem, "size", lambda name: getattr(call.problem, name, None))
-    sizes = outside(call.family, family.ranges, size)
+    sizes = outside(call.family, family.ranges, lambda name: _size(call.problem, name))
     return Part(
         name=name,
         family=call.family,
@@ -176,6 +180,12 @@ def _part_of(
         tile=result.tile,
         work=call.work,
     )
+
+
+def _size(problem: Any, name: str) -> Amount | None:
+    """A size of a problem, as it says itself what makes a difference; None of one it has not."""
+    own = getattr(problem, "size", None)
+    return getattr(problem, name, None) if own is None else own(name)
 
 
 def _interval(

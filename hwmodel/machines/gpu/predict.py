@@ -9,7 +9,7 @@ from hwmodel.einsum.network import Workload
 from hwmodel.hardware.calibration import Calibration
 from hwmodel.hardware.hardware import Hardware
 from hwmodel.machines.gpu import support
-from hwmodel.machines.gpu.calls import formats_of, fused, parts_of
+from hwmodel.machines.gpu.calls import formats_of, fused, launch_of, parts_of
 from hwmodel.machines.gpu.least import busy_s
 from hwmodel.machines.gpu.libraries.library import Kernel
 from hwmodel.machines.gpu.libraries.shipped import family_of
@@ -197,13 +197,15 @@ def _sums_a_map(call: Call) -> bool:
 
 
 def _costed_as(calls: Sequence[Call], hardware: Hardware, calibration: Calibration) -> list[str]:
-    """What is told of kernels that are costed as those of another generation, unmeasured here."""
+    """What is told of kernels costed as another generation's, unmeasured here, and of launches."""
     told = (
         call.library.costed_as.get(hardware.architecture)
         for call in calls
         if family_of(calibration, call.family, call.library).origin != "measured"
     )
-    return list(dict.fromkeys(text for text in told if text is not None))
+    launches = (launch_of(call, hardware) for call in calls)
+    every = (*told, *(launch.told for launch in launches if launch))
+    return list(dict.fromkeys(text for text in every if text))
 
 
 UNMEASURED = {

@@ -118,7 +118,8 @@ def test_a_list_is_a_workload_like_any_network(tmp_path: Path) -> None:
         ({"kind": "mean", "padding": "valid"}, "layers.1: expected dilation of conv and depthwise"),
         ({"kind": "maximum", "dilation": 2}, "layers.1: expected dilation of conv and depthwise"),
         ({"kind": "depthwise", "kernel": 9, "padding": "valid"}, "reach (9), found 1 x 8 x 8"),
-        ({"kind": "conv", "filters": 3, "wide": 1}, "layers.1.wide: Extra inputs"),
+        ({"kind": "conv", "filters": 3, "wide": 1}, "unknown key (layers.1.wide of "),
+        ({"kind": "conv", "filters": 10, "groups": 5}, "groups: expected a divisor of"),
         ({"kind": "conv", "filters": 3, "times": 10**6}, "layers: expected"),
     ],
 )

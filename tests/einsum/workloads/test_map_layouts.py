@@ -21,6 +21,11 @@ def test_what_is_moved_otherwise_is_a_copy_with_channels_first() -> None:
     assert chain("layernorm", "move", "conv") == [(False, False), (True, False), (False, False)]
 
 
+def test_layers_after_patches_read_maps_of_those_before() -> None:
+    rest = [Layer("a", "add", (11, 7), 14, 14, 32, 14, 14, 32)]
+    assert list(layouts(rest, 12)) == [(False, False)]
+
+
 def test_windows_of_convnext_are_cudnns_of_channels_last() -> None:
     """By torch's own kernel, which takes channels first, 7 x 7 windows take five times as long."""
     found = hw.predict(hw.workloads.cnn("convnext_tiny", batch=64, dtype="fp16"), on="h200")

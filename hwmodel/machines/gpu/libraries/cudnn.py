@@ -115,6 +115,11 @@ SOURCE = (
     " dimensions that are multiples of 8 up to 256 (decode on Ampere and Ada up to 128)"
 )
 
+UNCONVERTED = (
+    "convolution:cudnn: what converts layouts around a kernel is counted where it was measured"
+    " (Hopper): here it may come on top, where channels come first"
+)
+
 LIBRARY = Library(
     name="cudnn",
     title="cuDNN's fused attention",
@@ -124,14 +129,19 @@ LIBRARY = Library(
         "backward": Launch(
             attention_backward.activity, attention_backward.CUDNN, attention_backward.resolved
         ),
-        "convolution": Launch(convolution.activity, cublas.menu(), convolution.resolved),
+        "convolution": Launch(
+            convolution.activity, cublas.menu(), convolution.resolved, told=UNCONVERTED
+        ),
         "filters": Launch(filter_gradient.activity, cublas.menu(), filter_gradient.resolved),
     },
     apart={
         **{
             each: {
                 "convolution": Launch(
-                    convolution.activity, warp_tiles.MENU, convolution.resolved_by_warp
+                    convolution.activity,
+                    warp_tiles.MENU,
+                    convolution.resolved_by_warp,
+                    told=UNCONVERTED,
                 ),
                 "filters": Launch(
                     filter_gradient.activity, warp_tiles.MENU, filter_gradient.resolved_by_warp
@@ -147,7 +157,10 @@ LIBRARY = Library(
         },
         "blackwell": {
             "convolution": Launch(
-                convolution.activity, pair_tiles.MENU, convolution.resolved_by_pair
+                convolution.activity,
+                pair_tiles.MENU,
+                convolution.resolved_by_pair,
+                told=UNCONVERTED,
             ),
             "filters": Launch(
                 filter_gradient.activity, pair_tiles.MENU, filter_gradient.resolved_by_pair

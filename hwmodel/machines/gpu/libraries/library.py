@@ -75,6 +75,7 @@ class Launch:
         completes: the same for a record that a measured row names.
         streamed: the activity where the kernel's work is shared out by stream-K.
         regimes: which calls have intervals of their own, the first that holds of several.
+        told: what a warning says of all of its calls; nothing.
     """
 
     activity: Callable[[Any, Any, Limits], Activity]
@@ -83,6 +84,7 @@ class Launch:
     completes: Callable[[Any, Any, Limits], Any] | None = None
     streamed: Callable[[Any, Any, Limits], Activity] | None = None
     regimes: Sequence[Regime] = ()
+    told: str = ""
 
 
 @dataclass(frozen=True)

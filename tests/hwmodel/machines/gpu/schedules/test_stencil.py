@@ -120,3 +120,19 @@ def test_windows_that_skip_places_are_told_from_wide_pads() -> None:
         launched(8, 256, side, 7, stride, "bf16", True) for side, stride in ((7, 1), (14, 2))
     )
     assert (alone, skipping) == (8 * 3, 8 * 4)  # squares of 3 x 8, and of 2 x 8
+
+
+def test_what_torch_runs_is_no_faster_on_fewer_processors() -> None:
+    """The kernel is one: an A100 has 108 processors at 1.41 GHz, an H200 132 at 1.98."""
+    work = hw.workloads.conv2d(32, 256, 256, 56, 56, 3, padding=1, groups=256, dtype="bf16")
+    slow, fast = (float(hw.predict(work, on=each).time_s) for each in ("a100", "h200"))
+    assert slow / fast == pytest.approx(132 * 1.98 / (108 * 1.41), rel=0.08)
+
+
+def test_layouts_that_are_not_converted_are_told() -> None:
+    work = hw.workloads.conv2d(8, 64, 64, 28, 28, 3, padding=1, dtype="bf16")
+    told = {
+        each: any("converts layouts" in text for text in hw.predict(work, on=each).warnings)
+        for each in ("h200", "a100", "b200")
+    }
+    assert told == {"h200": False, "a100": True, "b200": True}

@@ -164,7 +164,9 @@ def _part_of(
     family = family_of(calibration, call.family, call.library)
     speeds = _speeds(hardware, calibration, call.family, call.library)
     result = _evaluated(placed(call, hardware), limits(hardware), speeds)
-    sizes = outside(call.family, family.ranges, lambda name: _size(call.problem, name))
+    sizes = outside(
+        call.family, family.ranges, lambda name: _size(call.problem, name, family.ranges)
+    )
     return Part(
         name=name,
         family=call.family,
@@ -182,10 +184,10 @@ def _part_of(
     )
 
 
-def _size(problem: Any, name: str) -> Amount | None:
+def _size(problem: Any, name: str, ranges: Mapping[str, tuple[float, float]]) -> Amount | None:
     """A size of a problem, as it says itself what makes a difference; None of one it has not."""
     own = getattr(problem, "size", None)
-    return getattr(problem, name, None) if own is None else own(name)
+    return getattr(problem, name, None) if own is None else own(name, ranges)
 
 
 def _interval(

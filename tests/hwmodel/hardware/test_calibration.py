@@ -32,7 +32,7 @@ def test_families_go_by_name() -> None:
 def test_a_parameter_has_a_meaning_and_bounds(missing: str) -> None:
     bare = {key: value for key, value in PARAMETER.items() if key != missing}
     data = DATA | {"families": {"gemm": FAMILY | {"parameters": {"matrix": bare}}}}
-    with pytest.raises(InputError, match=f"families.gemm.parameters.matrix.{missing}"):
+    with pytest.raises(InputError, match=f"families.gemm.parameters.matrix: .*'{missing}'"):
         Calibration.build(data, where="test")
 
 

@@ -15,6 +15,7 @@ Rows that a kernel reads again after their reduction come from the L2 while all 
 into `KEPT` of it, and from the DRAM once they take twice that.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from hwmodel.hardware.hardware import Limits
@@ -62,14 +63,22 @@ class RowProblem:
     reducer: str = ""
     group: int = 1
 
-    def size(self, name: str) -> Amount | None:
-        """A size that a fit's range bounds; of an elementwise kernel the side of a square.
+    def size(self, name: str, ranges: Mapping[str, tuple[float, float]]) -> Amount | None:
+        """A size that a fit's `ranges` bound; of elementwise kernels the nearest that is as large.
 
-        As many elements in one row, or one in each, are the same kernel.
+        As many elements in one row, or in many, are the same elementwise kernel.
         """
-        if name in ("rows", "cols") and self.form in PARTED_ANYHOW:
-            return root(self.rows * self.cols)
-        return getattr(self, name, None)
+        whole = name in ("rows", "cols") and self.form in PARTED_ANYHOW
+        if not whole or not {"rows", "cols"} <= set(ranges):
+            return getattr(self, name, None)
+        elements = self.rows * self.cols
+        rows = clipped(elements / clipped(self.cols, ranges["cols"]), ranges["rows"])
+        return rows if name == "rows" else elements / rows
+
+
+def clipped(size: Amount, within: tuple[float, float]) -> Amount:
+    """The nearest number within a range."""
+    return least((most((size, within[0])), within[1]))
 
 
 @dataclass(frozen=True)

@@ -51,7 +51,7 @@ def test_the_flags_are_those_of_the_best(answer: Any) -> None:
     [("sglang", "python -m sglang.launch_server --model-path"), ("trtllm", "trtllm-serve")],
 )
 def test_other_engines_are_searched_and_started_as_they_are(engine: str, begins: str) -> None:
-    small = {**ASKED, "on": "h100", "max_devices": 1, "simulate": 0}
+    small: dict[str, Any] = {**ASKED, "on": "h100", "max_devices": 1, "simulate": 0}
     found = hw.deploy("llama-3.1-8b", **small, engine=engine)
     assert found.flags[0].startswith(begins)
     assert found.record()["engine"] == engine
